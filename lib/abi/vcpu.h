@@ -1,0 +1,141 @@
+/*
+ * The page that a vCPU's VMM thread shares with the core: the guest's general registers live here,
+ * the core describes each exit here, and the VMM answers here before it runs the vCPU again.
+ * The core treats everything in it as the guest's own data and reads each value once.
+ */
+#pragma once
+
+#include "lib/base/types.h"
+
+/* The order of x86 instruction encoding. */
+enum gpr {
+	GPR_RAX,
+	GPR_RCX,
+	GPR_RDX,
+	GPR_RBX,
+	GPR_RSP,
+	GPR_RBP,
+	GPR_RSI,
+	GPR_RDI,
+	GPR_R8,
+	GPR_R9,
+	GPR_R10,
+	GPR_R11,
+	GPR_R12,
+	GPR_R13,
+	GPR_R14,
+	GPR_R15,
+	GPR_COUNT
+};
+
+enum segment_name { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_COUNT };
+
+/* Access rights as both vendors define them, in VMX layout (SDM, "Guest Register State"). */
+#define SEG_TYPE     BITS64(3, 0)
+#define SEG_CODE     BIT64(4) /* S: code or data */
+#define SEG_DPL	     BITS64(6, 5)
+#define SEG_PRESENT  BIT64(7)
+#define SEG_LONG     BIT64(13)
+#define SEG_BIG	     BIT64(14)
+#define SEG_GRANULAR BIT64(15)
+#define SEG_UNUSABLE BIT64(16)
+
+struct segment {
+	u64 base;
+	u32 limit;
+	u32 rights; /* SEG_* */
+	u16 selector;
+	u16 pad[3];
+};
+
+struct table_register {
+	u64 base;
+	u16 limit;
+	u16 pad[3];
+};
+
+/* The whole architectural state that a VMM sets and reads; general registers live in the page. */
+struct vcpu_state {
+	u64 rip, rflags;
+	u64 cr0, cr2, cr3, cr4, cr8;
+	u64 efer;
+	u64 dr6, dr7;
+	struct segment segment[SEG_COUNT];
+	struct table_register gdtr, idtr;
+};
+
+enum vm_exit_reason {
+	VM_EXIT_NONE,	      /* nothing: the run was interrupted by a notification or deadline */
+	VM_EXIT_IO,	      /* port access: io */
+	VM_EXIT_MMIO,	      /* access to a guest-physical address without memory: mmio */
+	VM_EXIT_MSR,	      /* access to an MSR that the policy gives to the VMM: msr */
+	VM_EXIT_INTR_ACK,     /* the vCPU takes an external interrupt from the 8259: answer INTR */
+	VM_EXIT_EOI,	      /* end of a level-triggered interrupt: eoi.vector */
+	VM_EXIT_SHUTDOWN,     /* triple fault */
+	VM_EXIT_UNKNOWN,      /* the core does not know this exit; unknown.code */
+	VM_EXIT_ENTRY_FAILED, /* the processor refused the guest state; unknown.code */
+	VM_EXIT_REASON_COUNT
+};
+
+/* Access kinds of a second-stage fault. */
+#define MMIO_WRITE BIT32(0)
+#define MMIO_FETCH BIT32(1)
+
+struct vm_exit {
+	u32 reason;	 /* enum vm_exit_reason */
+	u32 insn_length; /* of the exiting instruction, 0 where the VMM must decode it */
+	union {
+		struct {
+			u16 port;
+			u8 size;   /* bytes: 1, 2, 4 */
+			u8 in;	   /* 1: IN or INS */
+			u8 string; /* 1: INS or OUTS: the VMM decodes and emulates it */
+			u8 pad[3];
+			u32 value; /* of OUT */
+		} io;
+		struct {
+			u64 gpa;
+			u32 access; /* MMIO_* */
+		} mmio;
+		struct {
+			u32 index;
+			u32 write; /* 1: WRMSR */
+			u64 value;
+		} msr;
+		struct {
+			u8 vector;
+		} eoi;
+		struct {
+			u64 code, info1, info2;
+		} unknown;
+	};
+};
+
+enum vcpu_reply {
+	VCPU_REPLY_NONE,      /* run on at the same instruction */
+	VCPU_REPLY_DONE,      /* the instruction of insn_length bytes is finished */
+	VCPU_REPLY_EXCEPTION, /* inject vector, with error_code if has_error; #PF: also cr2 */
+	VCPU_REPLY_INTR,      /* the 8259's vector for VM_EXIT_INTR_ACK */
+	VCPU_REPLY_COUNT
+};
+
+struct vcpu_page {
+	u64 gpr[GPR_COUNT]; /* RSP included; valid whenever the vCPU is not running */
+
+	/* Core to VMM, valid after vcpu_run. */
+	struct vm_exit exit;
+	/* Paging and mode at an MMIO or string-I/O exit, for the instruction emulator. */
+	struct vcpu_state state;
+
+	/* VMM to core, read once by the next vcpu_run. */
+	u32 reply; /* enum vcpu_reply */
+	u32 insn_length;
+	u32 vector;
+	u32 has_error;
+	u32 error_code;
+	u32 set_rflags; /* 1: also set RFLAGS' status bits from `rflags` (emulated arithmetic) */
+	u64 rflags;
+	u64 cr2;
+};
+
+static_assert(sizeof(struct vcpu_page) <= PAGE_SIZE, "one page a vCPU");
