@@ -1,0 +1,82 @@
+# Builds everything under build/: the core, the ring-3 programs, host tools and tests.
+CC      ?= gcc
+CLANG   ?= clang
+B       := build
+
+STRICT  := -std=gnu17 -Wall -Wextra -Werror -Wconversion -Wshadow -Wundef -Wvla -Wwrite-strings \
+           -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wimplicit-fallthrough
+COMMON  := $(STRICT) -I. -I$(B)/gen -g -MMD -MP -fno-strict-aliasing -fno-common
+ROOT    := $(COMMON) -O2 -ffreestanding -fno-builtin-printf -mgeneral-regs-only -mno-red-zone \
+           -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
+           -fno-omit-frame-pointer -ffile-prefix-map=$(CURDIR)/=
+CORE    := $(ROOT) -mcmodel=kernel -D__CORE__
+HOST    := $(COMMON) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+LINK    := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
+
+find     = $(sort $(shell find $(1) -name '$(2)' 2>/dev/null))
+LIB_SRC  := $(call find,lib,*.c)
+CORE_SRC := $(call find,core,*.[cS]) $(filter-out lib/ring3/%,$(LIB_SRC))
+VMM_SRC  := $(call find,vmm,*.[cS]) $(call find,lib/ring3,*.[cS]) $(LIB_SRC)
+SUP_SRC  := $(call find,supervisor,*.[cS]) $(call find,lib/ring3,*.[cS]) $(LIB_SRC)
+VMM_SRC  := $(sort $(VMM_SRC))
+SUP_SRC  := $(sort $(SUP_SRC))
+
+# Pure code: compiled a second time for the host, under sanitizers, for unit tests and fuzzing.
+PURE_SRC := $(filter-out lib/base/string.c lib/ring3/%,$(LIB_SRC)) \
+            $(call find,vmm/dev,*.c) $(call find,vmm/emul,*.c) $(call find,vmm/board,*.c) \
+            $(call find,vmm/load,*.c) $(CORE_PURE)
+CORE_PURE = $(wildcard core/virt/lapic.c core/virt/cpuid.c core/virt/msr.c core/svm/insn_len.c \
+              core/mem/paging.c)
+
+objs     = $(patsubst %,$(B)/$(1)/%.o,$(2))
+
+all: $(B)/core.elf $(B)/vmm.elf $(B)/supervisor.elf $(B)/ringfence-image
+
+$(B)/core.elf: $(call objs,core,$(CORE_SRC)) core/core.ld
+	$(CC) $(LINK) -Wl,-T,core/core.ld -o $@ $(filter %.o,$^)
+$(B)/vmm.elf: $(call objs,ring3,$(VMM_SRC)) lib/ring3/ring3.ld
+	$(CC) $(LINK) -Wl,-T,lib/ring3/ring3.ld -o $@ $(filter %.o,$^)
+$(B)/supervisor.elf: $(call objs,ring3,$(SUP_SRC)) lib/ring3/ring3.ld
+	$(CC) $(LINK) -Wl,-T,lib/ring3/ring3.ld -o $@ $(filter %.o,$^)
+$(B)/ringfence-image: $(call find,tools,ringfence-image*.c) $(LIB_SRC)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(COMMON)) -O1 -o $@ $(filter-out lib/base/string.c lib/ring3/%,$(filter %.c,$^)) -lcyaml
+
+$(B)/core/%.o: %
+	@mkdir -p $(@D)
+	$(CC) $(CORE) -c -o $@ $<
+$(B)/ring3/%.o: %
+	@mkdir -p $(@D)
+	$(CC) $(ROOT) -c -o $@ $<
+$(B)/host/%.o: %
+	@mkdir -p $(@D)
+	$(CC) $(HOST) -c -o $@ $<
+$(B)/fuzz-obj/%.o: %
+	@mkdir -p $(@D)
+	$(CLANG) $(HOST) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+# Unit tests: every tests/unit/**/*_test.c is one cmocka program over all pure code.
+UNIT     := $(patsubst %.c,$(B)/%,$(call find,tests/unit,*_test.c))
+$(B)/pure.a: $(call objs,host,$(PURE_SRC))
+	@rm -f $@ && ar rcs $@ $^
+$(UNIT): $(B)/%: $(B)/host/%.c.o $(B)/pure.a
+	@mkdir -p $(@D)
+	$(CC) $(HOST) -o $@ $^ -lcmocka
+unit: $(UNIT)
+
+# Fuzz targets: every tests/fuzz/*_fuzz.c is one libFuzzer program over all pure code.
+FUZZ     := $(patsubst %.c,$(B)/%,$(call find,tests/fuzz,*_fuzz.c))
+$(B)/pure-fuzz.a: $(call objs,fuzz-obj,$(PURE_SRC))
+	@rm -f $@ && ar rcs $@ $^
+$(FUZZ): $(B)/%: $(B)/fuzz-obj/%.c.o $(B)/pure-fuzz.a
+	@mkdir -p $(@D)
+	$(CLANG) $(HOST) -fsanitize=fuzzer -o $@ $^
+fuzz: $(FUZZ)
+
+clean:
+	rm -rf $(B)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+include $(wildcard */*.mk tests/*/*.mk)
+.PHONY: all unit fuzz clean
+.SECONDARY:
