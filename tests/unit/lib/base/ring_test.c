@@ -33,8 +33,8 @@ static void wild_index_stays_inside(void **state)
 	ring.head = 0xffffffff;
 	assert_int_equal(ring_used(&ring), RING_BYTES);
 	assert_false(ring_put(&ring, 1));
-	for (u32 i = 0; i < 3 * RING_BYTES; i++)
-		(void)ring_get(&ring, &byte);
+	for (u32 i = 0; i < 3 * RING_BYTES && ring_get(&ring, &byte); i++)
+		;
 	assert_true(ring_used(&ring) <= RING_BYTES);
 }
 
