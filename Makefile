@@ -2,6 +2,7 @@
 CC      ?= gcc
 CLANG   ?= clang
 B       := build
+Q       := $(if $(V),,@)
 
 STRICT  := -std=gnu17 -Wall -Wextra -Werror -Wconversion -Wshadow -Wundef -Wvla -Wwrite-strings \
            -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wimplicit-fallthrough
@@ -33,27 +34,27 @@ objs     = $(patsubst %,$(B)/$(1)/%.o,$(2))
 all: $(B)/core.elf $(B)/vmm.elf $(B)/supervisor.elf $(B)/ringfence-image
 
 $(B)/core.elf: $(call objs,core,$(CORE_SRC)) core/core.ld
-	$(CC) $(LINK) -Wl,-T,core/core.ld -o $@ $(filter %.o,$^)
+	$(Q)$(CC) $(LINK) -Wl,-T,core/core.ld -o $@ $(filter %.o,$^)
 $(B)/vmm.elf: $(call objs,ring3,$(VMM_SRC)) lib/ring3/ring3.ld
-	$(CC) $(LINK) -Wl,-T,lib/ring3/ring3.ld -o $@ $(filter %.o,$^)
+	$(Q)$(CC) $(LINK) -Wl,-T,lib/ring3/ring3.ld -o $@ $(filter %.o,$^)
 $(B)/supervisor.elf: $(call objs,ring3,$(SUP_SRC)) lib/ring3/ring3.ld
-	$(CC) $(LINK) -Wl,-T,lib/ring3/ring3.ld -o $@ $(filter %.o,$^)
+	$(Q)$(CC) $(LINK) -Wl,-T,lib/ring3/ring3.ld -o $@ $(filter %.o,$^)
 $(B)/ringfence-image: $(call find,tools,ringfence-image*.c) $(LIB_SRC)
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(COMMON)) -O1 -o $@ $(filter-out lib/base/string.c lib/ring3/%,$(filter %.c,$^)) -lcyaml
+	$(Q)$(CC) $(filter-out -MMD -MP,$(COMMON)) -O1 -o $@ $(filter-out lib/base/string.c lib/ring3/%,$(filter %.c,$^)) -lcyaml
 
 $(B)/core/%.o: %
 	@mkdir -p $(@D)
-	$(CC) $(CORE) -c -o $@ $<
+	$(Q)$(CC) $(CORE) -c -o $@ $<
 $(B)/ring3/%.o: %
 	@mkdir -p $(@D)
-	$(CC) $(ROOT) -c -o $@ $<
+	$(Q)$(CC) $(ROOT) -c -o $@ $<
 $(B)/host/%.o: %
 	@mkdir -p $(@D)
-	$(CC) $(HOST) -c -o $@ $<
+	$(Q)$(CC) $(HOST) -c -o $@ $<
 $(B)/fuzz-obj/%.o: %
 	@mkdir -p $(@D)
-	$(CLANG) $(HOST) -fsanitize=fuzzer-no-link -c -o $@ $<
+	$(Q)$(CLANG) $(HOST) -fsanitize=fuzzer-no-link -c -o $@ $<
 
 # Unit tests: every tests/unit/**/*_test.c is one cmocka program over all pure code.
 UNIT     := $(patsubst %.c,$(B)/%,$(call find,tests/unit,*_test.c))
@@ -61,7 +62,7 @@ $(B)/pure.a: $(call objs,host,$(PURE_SRC))
 	@rm -f $@ && ar rcs $@ $^
 $(UNIT): $(B)/%: $(B)/host/%.c.o $(B)/pure.a
 	@mkdir -p $(@D)
-	$(CC) $(HOST) -o $@ $^ -lcmocka
+	$(Q)$(CC) $(HOST) -o $@ $^ -lcmocka
 unit: $(UNIT)
 
 # Fuzz targets: every tests/fuzz/*_fuzz.c is one libFuzzer program over all pure code.
@@ -70,7 +71,7 @@ $(B)/pure-fuzz.a: $(call objs,fuzz-obj,$(PURE_SRC))
 	@rm -f $@ && ar rcs $@ $^
 $(FUZZ): $(B)/%: $(B)/fuzz-obj/%.c.o $(B)/pure-fuzz.a
 	@mkdir -p $(@D)
-	$(CLANG) $(HOST) -fsanitize=fuzzer -o $@ $^
+	$(Q)$(CLANG) $(HOST) -fsanitize=fuzzer -o $@ $^
 fuzz: $(FUZZ)
 
 clean:

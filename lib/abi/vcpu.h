@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "lib/abi/vcpu_offsets.h"
 #include "lib/base/types.h"
 
 /* The order of x86 instruction encoding. */
@@ -65,16 +66,20 @@ struct vcpu_state {
 };
 
 enum vm_exit_reason {
-	VM_EXIT_NONE,	      /* nothing: the run was interrupted by a notification or deadline */
-	VM_EXIT_IO,	      /* port access: io */
-	VM_EXIT_MMIO,	      /* access to a guest-physical address without memory: mmio */
-	VM_EXIT_MSR,	      /* access to an MSR that the policy gives to the VMM: msr */
-	VM_EXIT_INTR_ACK,     /* the vCPU takes an external interrupt from the 8259: answer INTR */
-	VM_EXIT_EOI,	      /* end of a level-triggered interrupt: eoi.vector */
-	VM_EXIT_SHUTDOWN,     /* triple fault */
-	VM_EXIT_UNKNOWN,      /* the core does not know this exit; unknown.code */
-	VM_EXIT_ENTRY_FAILED, /* the processor refused the guest state; unknown.code */
-	VM_EXIT_REASON_COUNT
+#define EXIT(name, text) VM_EXIT_##name,
+#include "lib/abi/exit.def"
+#undef EXIT
+	VM_EXIT_COUNT
+};
+
+/* The text of a reason, never NULL. */
+const char *vm_exit_name(u32 reason);
+
+/* Exits of one vCPU since its VM was created; the supervisor reads them while it runs. */
+struct vcpu_counters {
+	u64 exits[VM_EXIT_COUNT];
+	u64 to_vmm;   /* exits that the VMM had to handle */
+	u64 injected; /* interrupts and exceptions given to the guest */
 };
 
 /* Access kinds of a second-stage fault. */
@@ -83,7 +88,7 @@ enum vm_exit_reason {
 
 struct vm_exit {
 	u32 reason;	 /* enum vm_exit_reason */
-	u32 insn_length; /* of the exiting instruction, 0 where the VMM must decode it */
+	u32 insn_length; /* of the exiting instruction; 0: unknown, the VMM decodes it */
 	union {
 		struct {
 			u16 port;
@@ -103,7 +108,18 @@ struct vm_exit {
 			u64 value;
 		} msr;
 		struct {
-			u8 vector;
+			u32 index;
+			u32 pad;
+			u64 value;
+		} xsetbv;
+		struct {
+			u32 vector;
+			u32 has_error;
+			u64 error;
+			u64 cr2_or_dr6; /* #PF: CR2; #DB: DR6 bits */
+		} exception;
+		struct {
+			u32 vector;
 		} eoi;
 		struct {
 			u64 code, info1, info2;
@@ -139,3 +155,5 @@ struct vcpu_page {
 };
 
 static_assert(sizeof(struct vcpu_page) <= PAGE_SIZE, "one page a vCPU");
+static_assert(offsetof(struct vcpu_page, gpr) == 0, "assembly");
+static_assert(GPR_OFFSET_R15 == 8 * GPR_R15 && GPR_OFFSET_RDI == 8 * GPR_RDI, "assembly");

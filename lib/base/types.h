@@ -70,11 +70,11 @@ static inline u64 field_set(u64 mask, u64 value, u64 field)
 	return (value & ~mask) | ((field << __builtin_ctzll(mask)) & mask);
 }
 
-#define PAGE_SIZE  4096ULL
+#define PAGE_SIZE  4096UL
 #define PAGE_SHIFT 12
-#define KIB	   1024ULL
-#define MIB	   (1024ULL * KIB)
-#define GIB	   (1024ULL * MIB)
+#define KIB	   1024UL
+#define MIB	   (1024UL * KIB)
+#define GIB	   (1024UL * MIB)
 
 static inline u64 align_down(u64 value, u64 alignment)
 {
@@ -102,5 +102,5 @@ static inline u64 max_u64(u64 a, u64 b)
 #define NORETURN			__attribute__((noreturn))
 #define PACKED				__attribute__((packed))
 #define ALIGNED(n)			__attribute__((aligned(n)))
-#define PRINTF_LIKE(format, first)	__attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(text, first)        __attribute__((__format__(__printf__, text, first)))
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))

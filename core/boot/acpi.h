@@ -1,0 +1,27 @@
+/* The firmware's ACPI tables, as far as the core needs them. */
+#pragma once
+
+#include "lib/base/types.h"
+
+#define ACPI_IOAPIC_MAX 8
+
+struct acpi_ioapic {
+	hpa_t address;
+	u32 gsi_base;
+};
+
+struct acpi_info {
+	struct acpi_ioapic ioapic[ACPI_IOAPIC_MAX];
+	u32 ioapic_count;
+	u32 isa_gsi[16];   /* ISA interrupt to GSI, overrides applied */
+	u16 isa_flags[16]; /* polarity and trigger bits of the override */
+	u16 pm1a_control;  /* port, 0: unknown */
+	u16 pm1b_control;  /* port, 0: none */
+	u8 s5_type_a, s5_type_b;
+	bool can_power_off;
+};
+
+extern struct acpi_info acpi_info;
+
+/* Reads MADT and FADT; what is missing or damaged stays unknown. */
+void acpi_init(void);

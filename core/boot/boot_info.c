@@ -1,0 +1,186 @@
+/* Multiboot2 Specification, "Boot information format". */
+#include "core/boot/boot_info.h"
+
+#include "core/mem/window.h"
+#include "core/trace/log.h"
+#include "lib/base/string.h"
+
+#define MULTIBOOT2_BOOT_MAGIC 0x36d76289U
+#define TAG_ALIGN	      8
+#define INFO_BYTES_MAX	      (256 * KIB)
+#define MEMORY_AVAILABLE      1
+#define FRAMEBUFFER_RGB	      1
+#define FRAMEBUFFER_TEXT      2
+
+enum tag_type {
+	TAG_END = 0,
+	TAG_CMDLINE = 1,
+	TAG_MODULE = 3,
+	TAG_MEMORY_MAP = 6,
+	TAG_FRAMEBUFFER = 8,
+	TAG_ACPI_OLD = 14,
+	TAG_ACPI_NEW = 15,
+};
+
+struct tag {
+	u32 type;
+	u32 size;
+};
+
+struct tag_module {
+	struct tag tag;
+	u32 start, end;
+};
+
+struct memory_map_entry {
+	u64 base, size;
+	u32 type, reserved;
+};
+
+struct tag_memory_map {
+	struct tag tag;
+	u32 entry_size, version;
+};
+
+struct tag_framebuffer {
+	struct tag tag;
+	u64 address;
+	u32 pitch, width, height;
+	u8 bits_per_pixel, type;
+	u16 reserved;
+};
+
+struct boot_info boot_info;
+
+static void string_read(hpa_t at, u64 bytes, char *out, u64 out_bytes)
+{
+	u64 length = min_u64(bytes, out_bytes - 1);
+
+	window_read(at, out, length);
+	out[length] = '\0';
+}
+
+static void module_read(hpa_t at, const struct tag *tag)
+{
+	struct boot_module *m = &boot_info.module[boot_info.module_count];
+	struct tag_module raw;
+
+	if (boot_info.module_count == BOOT_MODULE_MAX || tag->size < sizeof(raw))
+		return;
+	window_read(at, &raw, sizeof(raw));
+	m->start = HPA(raw.start);
+	m->bytes = raw.end - raw.start;
+	string_read(hpa_add(at, sizeof(raw)), tag->size - sizeof(raw), m->name, sizeof(m->name));
+	boot_info.module_count++;
+}
+
+static void memory_map_read(hpa_t at, const struct tag *tag)
+{
+	struct tag_memory_map map;
+
+	window_read(at, &map, sizeof(map));
+	if (map.entry_size < sizeof(struct memory_map_entry))
+		return;
+	for (u64 offset = sizeof(map); offset + map.entry_size <= tag->size;
+	     offset += map.entry_size) {
+		struct memory_map_entry entry;
+
+		window_read(hpa_add(at, offset), &entry, sizeof(entry));
+		if (entry.type != MEMORY_AVAILABLE || boot_info.ram_count == BOOT_RAM_MAX)
+			continue;
+		boot_info.ram[boot_info.ram_count++] =
+			(struct memory_range){ entry.base, entry.size };
+	}
+}
+
+static void framebuffer_read(hpa_t at)
+{
+	struct tag_framebuffer raw;
+
+	window_read(at, &raw, sizeof(raw));
+	if (raw.type != FRAMEBUFFER_RGB && raw.type != FRAMEBUFFER_TEXT)
+		return;
+	boot_info.framebuffer = (struct boot_framebuffer){
+		.address = HPA(raw.address),
+		.pitch = raw.pitch,
+		.width = raw.width,
+		.height = raw.height,
+		.bits_per_pixel = raw.bits_per_pixel,
+		.text = raw.type == FRAMEBUFFER_TEXT,
+	};
+}
+
+static void tag_read(hpa_t at, const struct tag *tag)
+{
+	hpa_t body = hpa_add(at, sizeof(*tag));
+
+	switch (tag->type) {
+	case TAG_CMDLINE:
+		string_read(body, tag->size - sizeof(*tag), boot_info.cmdline,
+			    sizeof(boot_info.cmdline));
+		break;
+	case TAG_MODULE:
+		module_read(at, tag);
+		break;
+	case TAG_MEMORY_MAP:
+		memory_map_read(at, tag);
+		break;
+	case TAG_FRAMEBUFFER:
+		framebuffer_read(at);
+		break;
+	case TAG_ACPI_OLD:
+		if (boot_info.rsdp.raw == 0)
+			boot_info.rsdp = body;
+		break;
+	case TAG_ACPI_NEW:
+		boot_info.rsdp = body;
+		break;
+	default:
+		break;
+	}
+}
+
+void boot_info_read(u32 magic, hpa_t info)
+{
+	u32 total;
+
+	if (magic != MULTIBOOT2_BOOT_MAGIC)
+		panic("not started by a multiboot2 boot loader (magic %x); use GRUB's multiboot2 command",
+		      magic);
+	window_read(info, &total, sizeof(total));
+	if (total > INFO_BYTES_MAX)
+		panic("boot information of %u bytes is not plausible", total);
+	boot_info.raw = (struct memory_range){ info.raw, total };
+	for (u64 offset = 2 * sizeof(u32); offset + sizeof(struct tag) <= total;) {
+		struct tag tag;
+
+		window_read(hpa_add(info, offset), &tag, sizeof(tag));
+		if (tag.type == TAG_END || tag.size < sizeof(tag) || tag.size > total - offset)
+			break;
+		tag_read(hpa_add(info, offset), &tag);
+		offset += align_up(tag.size, TAG_ALIGN);
+	}
+}
+
+const struct boot_module *boot_module_find(const char *name)
+{
+	for (u32 i = 0; i < boot_info.module_count; i++) {
+		if (strcmp(boot_info.module[i].name, name) == 0)
+			return &boot_info.module[i];
+	}
+	return NULL;
+}
+
+bool boot_option(const char *word)
+{
+	size_t length = strlen(word);
+
+	for (const char *at = boot_info.cmdline; *at; at++) {
+		bool starts = at == boot_info.cmdline || at[-1] == ' ';
+
+		if (starts && strncmp(at, word, length) == 0 &&
+		    (at[length] == ' ' || at[length] == '\0'))
+			return true;
+	}
+	return false;
+}

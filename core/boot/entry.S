@@ -1,0 +1,146 @@
+/*
+ * From the boot loader to C: multiboot2 hands over in 32-bit protected mode without paging; this
+ * enters 64-bit mode with the core mapped where it is linked.
+ * Multiboot2 Specification, "The layout of Multiboot2 header" and "I386 machine state".
+ */
+#include "core/mem/layout.h"
+
+#define MULTIBOOT2_MAGIC 0xe85250d6
+#define HEADER_TAG_FRAMEBUFFER 5
+#define HEADER_TAG_MODULE_ALIGN 6
+#define CR0_BITS 0x80010021 /* PG, WP, NE, PE; CD and NW clear */
+#define CR4_PAE 0x20
+#define MSR_EFER 0xc0000080
+#define EFER_BITS 0x901 /* NXE, LME, SCE */
+
+#define PTE_TABLE 0x03 /* present, writable */
+#define PTE_LARGE 0x83
+
+#define PHYS(symbol) (symbol - LAYOUT_IMAGE)
+
+	.section .boot.header, "a"
+	.balign 8
+header:
+	.long MULTIBOOT2_MAGIC, 0, header_end - header
+	.long -(MULTIBOOT2_MAGIC + 0 + (header_end - header))
+	.balign 8
+	.short HEADER_TAG_MODULE_ALIGN, 0
+	.long 8
+	.balign 8
+	.short HEADER_TAG_FRAMEBUFFER, 1 /* optional */
+	.long 20, 0, 0, 0
+	.balign 8
+	.short 0, 0
+	.long 8
+header_end:
+
+	.section .boot, "awx"
+	.code32
+	.globl boot_entry
+boot_entry:
+	cli
+	cld
+	movl %eax, %esi /* magic */
+	movl %ebx, %edi /* boot information */
+	movl $PHYS(boot_stack_top), %esp
+
+	movl $0x80000000, %eax
+	cpuid
+	cmpl $0x80000001, %eax
+	jb no_long_mode
+	movl $0x80000001, %eax
+	cpuid
+	btl $29, %edx /* LM */
+	jnc no_long_mode
+	btl $20, %edx /* NX */
+	jnc no_long_mode
+
+	/* The image loader zeroed .bss, page tables included. */
+	movl $PHYS(core_pml4), %eax
+	movl $PHYS(boot_pdpt_low) + PTE_TABLE, (%eax)
+	movl $PHYS(core_pdpt) + PTE_TABLE, 511 * 8(%eax)
+	movl $PHYS(boot_pd_low) + PTE_TABLE, PHYS(boot_pdpt_low)
+	movl $PTE_LARGE, PHYS(boot_pd_low)
+	movl $PHYS(core_pd_window) + PTE_TABLE, PHYS(core_pdpt) + 509 * 8
+	movl $PHYS(core_pd_image) + PTE_TABLE, PHYS(core_pdpt) + 510 * 8
+	movl $PHYS(core_pt_window) + PTE_TABLE, PHYS(core_pd_window)
+	movl $PTE_LARGE, PHYS(core_pd_image)
+	movl $PTE_LARGE + 0x200000, PHYS(core_pd_image) + 8
+
+	movl %eax, %cr3
+	movl $CR4_PAE, %eax
+	movl %eax, %cr4
+	movl $MSR_EFER, %ecx
+	xorl %edx, %edx
+	movl $EFER_BITS, %eax
+	wrmsr
+	movl $CR0_BITS, %eax
+	movl %eax, %cr0
+	lgdt boot_gdt_pointer
+	ljmpl $8, $long_mode
+
+no_long_mode:
+	movl $no_long_mode_text, %esi
+	movl $0xb8000, %edi
+1:	lodsb
+	testb %al, %al
+	jz 3f
+	movb $0x0f, %ah
+	stosw
+	movb %al, %bl
+	movw $0x3fd, %dx /* COM1 line status: wait for the transmitter */
+2:	inb %dx, %al
+	testb $0x20, %al
+	jz 2b
+	movb %bl, %al
+	movw $0x3f8, %dx
+	outb %al, %dx
+	jmp 1b
+3:	hlt
+	jmp 3b
+
+no_long_mode_text:
+	.asciz "ringfence: this processor has no 64-bit mode with no-execute pages (CPUID 80000001h EDX bits 29 and 20): a 64-bit x86 processor is needed; halted\r\n"
+
+	.balign 8
+boot_gdt:
+	.quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
+boot_gdt_pointer:
+	.short 23
+	.long boot_gdt
+
+	.code64
+long_mode:
+	movabsq $high, %rax
+	jmpq *%rax
+
+	.text
+high:
+	movl $16, %eax
+	movl %eax, %ds
+	movl %eax, %es
+	movl %eax, %ss
+	xorl %eax, %eax
+	movl %eax, %fs
+	movl %eax, %gs
+	movq $boot_stack_top, %rsp
+	xorl %ebp, %ebp
+	pushq %rbp /* a zero return address ends backtraces */
+	xchgq %rdi, %rsi
+	movl %edi, %edi
+	movl %esi, %esi
+	jmp core_main
+
+	.bss
+	.balign 4096
+	.globl core_pml4, core_pdpt, core_pd_window, core_pt_window, core_pd_image, core_pt_image
+core_pml4:	.skip 4096
+core_pdpt:	.skip 4096
+core_pd_window:	.skip 4096
+core_pt_window:	.skip 4096
+core_pd_image:	.skip 4096
+core_pt_image:	.skip 8192
+boot_pdpt_low:	.skip 4096
+boot_pd_low:	.skip 4096
+
+	.section .note.GNU-stack, "", @progbits

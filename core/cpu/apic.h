@@ -1,0 +1,26 @@
+/* This processor's local APIC as the core uses it: end of interrupt, timer, IPIs. */
+#pragma once
+
+#include "lib/base/types.h"
+
+/* Vectors that the core uses itself. */
+#define VECTOR_SERIAL	0x30
+#define VECTOR_TIMER	0xf0
+#define VECTOR_KICK	0xf1
+#define VECTOR_SPURIOUS 0xff
+
+/* Turns on the local APIC of this CPU (x2APIC where the processor has it). */
+void apic_init(void);
+u32 apic_id(void);
+void apic_eoi(void);
+/* Interrupts at or after TSC `deadline`, once; may be early when it is far away. */
+void apic_timer_arm(u64 deadline);
+/* Measures TSC and APIC timer against the 8254; sets tsc_khz. Once, on the boot processor. */
+void apic_timer_calibrate(void);
+
+extern u64 tsc_khz;
+
+static inline u64 tsc_from_us(u64 us)
+{
+	return us * tsc_khz / 1000;
+}

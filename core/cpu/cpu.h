@@ -1,0 +1,83 @@
+/* What each processor owns: its stack, descriptor tables, timers and the thread it runs. */
+#pragma once
+
+#include "core/cpu/frame.h"
+#include "core/cpu/offsets.h"
+#include "core/cpu/timer.h"
+#include "lib/base/types.h"
+
+#define CPU_MAX 64
+
+struct thread;
+struct vcpu;
+
+struct tss {
+	u32 reserved0;
+	u64 rsp[3];
+	u64 reserved1;
+	u64 ist[7];
+	u64 reserved2;
+	u16 reserved3;
+	u16 io_map;
+} PACKED;
+
+struct cpu {
+	struct cpu *self;	/* GS:0 */
+	u64 loop_rsp;		/* this CPU's stack while ring 3 runs (trap.S) */
+	u64 frame_top;		/* end of the current thread's saved registers (trap.S) */
+	u64 scratch_rsp;	/* ring 3's stack pointer in the first instructions of SYSCALL */
+	u32 index;		/* own: 0 is the processor that booted */
+	u32 apic_id;		/* own, set once */
+	struct thread *current; /* own: the thread that has this processor, NULL when idle */
+	struct vcpu *resident;	/* own: whose FPU, debug registers and XCR0 are loaded, or NULL */
+	bool resched;		/* own: leave the current thread at the next chance */
+	struct timer_queue timers;
+	struct timer slice; /* ends the current thread's turn */
+	struct timer nudge; /* sched_exit_soon() */
+	struct tss *tss;
+	void *virt; /* the vendor back end's per-CPU data */
+	u64 gdt[8];
+};
+
+static_assert(offsetof(struct cpu, self) == CPU_SELF, "trap.S");
+static_assert(offsetof(struct cpu, loop_rsp) == CPU_LOOP_RSP, "trap.S");
+static_assert(offsetof(struct cpu, frame_top) == CPU_FRAME_TOP, "trap.S");
+static_assert(offsetof(struct cpu, scratch_rsp) == CPU_SCRATCH_RSP, "trap.S");
+
+static inline struct cpu *this_cpu(void)
+{
+	struct cpu *cpu;
+
+	__asm__("movq %%gs:0, %0" : "=r"(cpu));
+	return cpu;
+}
+
+/* What the processor can do, decoded once from CPUID. */
+struct cpu_features {
+	bool smep, smap, umip, page_1g, rdtscp, x2apic, tsc_deadline, xsave, invariant_tsc;
+	u64 xcr0;	 /* all that XSAVE can manage here */
+	u32 xsave_bytes; /* area for all of it */
+	u32 physical_bits;
+};
+
+extern struct cpu_features cpu_features;
+
+/* SMAP: the core may read and write ring-3 pages in between. */
+static inline void ring3_access_begin(void)
+{
+	if (cpu_features.smap)
+		__asm__ volatile("stac" : : : "memory");
+}
+
+static inline void ring3_access_end(void)
+{
+	if (cpu_features.smap)
+		__asm__ volatile("clac" : : : "memory");
+}
+
+/* Decodes cpu_features; the rest of the core relies on it. */
+void cpu_detect(void);
+/* Gives the running processor its tables, stacks, system-call entry and protections. */
+void cpu_init(struct cpu *cpu);
+/* The boot processor's structure. */
+extern struct cpu boot_cpu;

@@ -1,0 +1,160 @@
+/*
+ * Entry from ring 3 and from ring 0. Ring 3's registers are pushed straight into its thread's
+ * frame (TSS.RSP0 points at the frame's end), then user_enter() returns on the CPU's own stack:
+ * the core runs ring 3 as a subroutine, the same way it runs a guest.
+ */
+#include "core/cpu/offsets.h"
+
+	.text
+
+.macro push_registers
+	pushq %rax
+	pushq %rcx
+	pushq %rdx
+	pushq %rsi
+	pushq %rdi
+	pushq %r8
+	pushq %r9
+	pushq %r10
+	pushq %r11
+	pushq %rbx
+	pushq %rbp
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+.endm
+
+.macro pop_registers
+	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %rbp
+	popq %rbx
+	popq %r11
+	popq %r10
+	popq %r9
+	popq %r8
+	popq %rdi
+	popq %rsi
+	popq %rdx
+	popq %rcx
+	popq %rax
+.endm
+
+/* Back on the CPU's stack as user_enter() left it. */
+.macro return_to_loop
+	movq %gs:CPU_LOOP_RSP, %rsp
+	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %rbp
+	popq %rbx
+	cld
+	retq
+.endm
+
+	/* void user_enter(struct frame *frame) */
+	.globl user_enter
+user_enter:
+	pushq %rbx
+	pushq %rbp
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+	movq %rsp, %gs:CPU_LOOP_RSP
+	cmpq $VECTOR_SYSCALL, FRAME_VECTOR(%rdi)
+	movq %rdi, %rsp
+	je 1f
+	pop_registers
+	addq $16, %rsp
+	swapgs
+	iretq
+1:	pop_registers
+	addq $16, %rsp
+	popq %rcx       /* RIP */
+	addq $8, %rsp
+	popq %r11       /* RFLAGS */
+	popq %rsp
+	swapgs
+	sysretq
+
+	.globl syscall_entry
+syscall_entry:
+	swapgs
+	movq %rsp, %gs:CPU_SCRATCH_RSP
+	movq %gs:CPU_FRAME_TOP, %rsp
+	pushq $SELECTOR_USER_DATA
+	pushq %gs:CPU_SCRATCH_RSP
+	pushq %r11
+	pushq $SELECTOR_USER_CODE
+	pushq %rcx
+	pushq $0
+	pushq $VECTOR_SYSCALL
+	push_registers
+	return_to_loop
+
+trap_common:
+	testb $3, 24(%rsp) /* CS of the interrupted code */
+	jz 1f
+	swapgs
+	push_registers
+	return_to_loop
+1:	push_registers
+	cld
+	movq %rsp, %rdi
+	movq %rsp, %rbp
+	andq $-16, %rsp
+	call trap_core
+	movq %rbp, %rsp
+	pop_registers
+	addq $16, %rsp
+	iretq
+
+	/* NMI, double fault, machine check: own stacks, and GS may be either side's. */
+trap_paranoid:
+	push_registers
+	cld
+	movl $MSR_GS_BASE_NUMBER, %ecx
+	rdmsr
+	xorl %ebx, %ebx
+	testl %edx, %edx /* the core's GS base is in the upper half */
+	js 1f
+	swapgs
+	incl %ebx
+1:	movq %rsp, %rdi
+	movq %rsp, %rbp
+	andq $-16, %rsp
+	call trap_core
+	movq %rbp, %rsp
+	testl %ebx, %ebx
+	jz 2f
+	swapgs
+2:	pop_registers
+	addq $16, %rsp
+	iretq
+
+	/* One 16-byte stub a vector; the vectors that push an error code are 8, 10-14, 17, 21, 29, 30. */
+	.balign 16
+	.globl trap_stubs
+trap_stubs:
+	.set vector, 0
+	.rept 256
+	.balign 16
+	.if (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)
+	.else
+	pushq $0
+	.endif
+	pushq $vector
+	.if (vector == 2) || (vector == 8) || (vector == 18)
+	jmp trap_paranoid
+	.else
+	jmp trap_common
+	.endif
+	.set vector, vector + 1
+	.endr
+
+	.section .note.GNU-stack, "", @progbits

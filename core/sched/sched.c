@@ -1,0 +1,228 @@
+/* Round robin with a time slice; the processor sleeps when nothing is ready. */
+#include "core/sched/sched.h"
+
+#include "core/cpu/apic.h"
+#include "core/cpu/cpu.h"
+#include "core/cpu/insn.h"
+#include "core/cpu/irq.h"
+#include "core/sys/process.h"
+#include "core/sys/syscall.h"
+#include "core/virt/engine.h"
+#include "lib/abi/syscall.h"
+#include "lib/base/assert.h"
+#include "lib/x86/registers.h"
+
+#define SLICE_US 2000
+
+static struct thread *queue_first, *queue_last;
+
+static void queue_add(struct thread *thread)
+{
+	thread->state = THREAD_READY;
+	thread->next = NULL;
+	if (queue_last)
+		queue_last->next = thread;
+	else
+		queue_first = thread;
+	queue_last = thread;
+}
+
+static struct thread *queue_take(void)
+{
+	struct thread *thread = queue_first;
+
+	if (thread) {
+		queue_first = thread->next;
+		if (!queue_first)
+			queue_last = NULL;
+	}
+	return thread;
+}
+
+static void queue_remove(struct thread *thread)
+{
+	struct thread *previous = NULL;
+
+	for (struct thread *at = queue_first; at; previous = at, at = at->next) {
+		if (at != thread)
+			continue;
+		if (previous)
+			previous->next = at->next;
+		else
+			queue_first = at->next;
+		if (queue_last == at)
+			queue_last = previous;
+		return;
+	}
+}
+
+static void deadline_fire(struct timer *timer)
+{
+	struct thread *thread = container_of(timer, struct thread, timer);
+
+	thread->timed_out = true;
+	if (thread->state == THREAD_BLOCKED)
+		queue_add(thread);
+}
+
+static void slice_fire(struct timer *timer)
+{
+	(void)timer;
+	this_cpu()->resched = true;
+}
+
+static void nothing_fire(struct timer *timer)
+{
+	(void)timer; /* the interrupt itself is the purpose */
+}
+
+void thread_init(struct thread *thread, struct process *process, struct vcpu *vcpu, u64 entry,
+		 u64 stack_top, u64 argument)
+{
+	*thread = (struct thread){
+		.process = process,
+		.vcpu = vcpu,
+		.frame = { .rip = entry,
+			   .rsp = stack_top,
+			   .rdi = argument,
+			   .cs = SELECTOR_USER_CODE,
+			   .ss = SELECTOR_USER_DATA,
+			   .rflags = RFLAGS_ONE | RFLAGS_IF },
+	};
+	timer_init(&thread->timer, deadline_fire);
+}
+
+void sched_start(struct thread *thread)
+{
+	assert(thread->state == THREAD_NEW);
+	queue_add(thread);
+}
+
+void sched_kill(struct thread *thread)
+{
+	struct cpu *cpu = this_cpu();
+
+	if (thread->state == THREAD_READY)
+		queue_remove(thread);
+	thread->state = THREAD_DEAD;
+	thread->in_guest = false;
+	timer_set(&thread->timer, TIMER_NEVER);
+	if (cpu->current == thread) {
+		cpu->current = NULL;
+		cpu->resched = true;
+	}
+}
+
+void sched_notify(struct thread *thread, u64 bits)
+{
+	thread->notified |= bits;
+	if (thread->state == THREAD_BLOCKED)
+		queue_add(thread);
+}
+
+void sched_wake_guest(struct thread *thread)
+{
+	if (thread->state == THREAD_BLOCKED && thread->in_guest)
+		queue_add(thread);
+}
+
+void sched_block(struct thread *thread)
+{
+	struct cpu *cpu = this_cpu();
+
+	assert(cpu->current == thread);
+	thread->state = THREAD_BLOCKED;
+	cpu->current = NULL;
+}
+
+bool sched_must_leave(const struct thread *thread)
+{
+	return thread->notified != 0 || thread->timed_out;
+}
+
+void sched_finish_wait(struct thread *thread)
+{
+	thread->frame.rax = thread->notified;
+	thread->notified = 0;
+	thread->timed_out = false;
+}
+
+void sched_leave_guest(struct thread *thread)
+{
+	thread->in_guest = false;
+	sched_finish_wait(thread);
+}
+
+void sched_set_deadline(struct thread *thread, u64 deadline)
+{
+	if (thread->timer.deadline != deadline)
+		timer_set(&thread->timer, deadline);
+}
+
+void sched_exit_soon(u64 us)
+{
+	struct timer *nudge = &this_cpu()->nudge;
+
+	nudge->fire = nothing_fire;
+	timer_set(nudge, rdtsc() + tsc_from_us(us));
+}
+
+void sched_console_input(void)
+{
+	struct process *supervisor = process_supervisor();
+
+	if (supervisor)
+		sched_notify(process_main(supervisor), NOTIFY_CONSOLE);
+}
+
+/* The next thread, and the slice that it may keep the processor while others wait. */
+static struct thread *pick(struct cpu *cpu)
+{
+	struct thread *thread = cpu->current;
+
+	if (thread && !cpu->resched)
+		return thread;
+	cpu->resched = false;
+	if (thread)
+		queue_add(thread);
+	while (!(thread = queue_take())) {
+		wait_interrupt();
+		cpu->resched = false;
+	}
+	thread->state = THREAD_RUNNING;
+	cpu->current = thread;
+	cpu->frame_top = (u64)(&thread->frame + 1);
+	cpu->tss->rsp[0] = cpu->frame_top;
+	process_load(thread->process);
+	cpu->slice.fire = slice_fire;
+	timer_set(&cpu->slice, queue_first ? rdtsc() + tsc_from_us(SLICE_US) : TIMER_NEVER);
+	return thread;
+}
+
+/* One stay in ring 3 and what ended it. */
+static void run_ring3(struct thread *thread)
+{
+	struct frame *frame = &thread->frame;
+
+	user_enter(frame);
+	if (frame->vector == VECTOR_SYSCALL)
+		syscall_dispatch(thread);
+	else if (frame->vector >= EXC_COUNT)
+		irq_dispatch((u32)frame->vector);
+	else
+		process_fault(thread);
+}
+
+void sched_run(void)
+{
+	struct cpu *cpu = this_cpu();
+
+	for (;;) {
+		struct thread *thread = pick(cpu);
+
+		if (thread->in_guest)
+			engine_run(thread->vcpu);
+		else
+			run_ring3(thread);
+	}
+}

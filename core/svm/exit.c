@@ -1,0 +1,216 @@
+/* From the VMCB's exit fields to a struct vm_exit. APM, "#VMEXIT" and "Intercepts". */
+#include "core/svm/insn_len.h"
+#include "core/svm/svm.h"
+#include "core/virt/guest_fetch.h"
+#include "lib/x86/registers.h"
+
+struct exit_row {
+	u16 code;
+	u16 reason; /* enum vm_exit_reason */
+	void (*decode)(struct vcpu *v, const struct vmcb *vmcb);
+	struct insn_opcode opcode; /* of an instruction that may be finished in root mode */
+};
+
+static u64 edx_eax(const struct vcpu *v)
+{
+	const u64 *gpr = v->page->gpr;
+
+	return (gpr[GPR_RDX] & 0xffffffff) << 32 | (gpr[GPR_RAX] & 0xffffffff);
+}
+
+static void decode_msr(struct vcpu *v, const struct vmcb *vmcb)
+{
+	v->exit.msr.index = (u32)v->page->gpr[GPR_RCX];
+	v->exit.msr.write = vmcb->control.exit_info1 & 1;
+	v->exit.msr.value = edx_eax(v);
+}
+
+static void decode_xsetbv(struct vcpu *v, const struct vmcb *vmcb)
+{
+	(void)vmcb;
+	v->exit.xsetbv.index = (u32)v->page->gpr[GPR_RCX];
+	v->exit.xsetbv.value = edx_eax(v);
+}
+
+static void decode_io(struct vcpu *v, const struct vmcb *vmcb)
+{
+	u64 info = vmcb->control.exit_info1;
+
+	v->exit.io.port = (u16)field_get(IOIO_PORT, info);
+	v->exit.io.size = (u8)field_get(IOIO_SIZE, info);
+	v->exit.io.in = (info & IOIO_IN) != 0;
+	v->exit.io.string = (info & IOIO_STRING) != 0;
+	v->exit.io.value = (u32)v->page->gpr[GPR_RAX];
+	v->exit.insn_length =
+		v->exit.io.string ? 0 : (u32)(vmcb->control.exit_info2 - vmcb->save.rip);
+}
+
+static void decode_npf(struct vcpu *v, const struct vmcb *vmcb)
+{
+	u64 error = vmcb->control.exit_info1;
+	gpa_t gpa = GPA(vmcb->control.exit_info2);
+
+	if (vm_is_ram(v->vm, gpa)) {
+		v->exit.reason = VM_EXIT_RAM_FAULT;
+		v->exit.unknown.code = vmcb->control.exit_code;
+		v->exit.unknown.info1 = error;
+		v->exit.unknown.info2 = gpa.raw;
+		return;
+	}
+	v->exit.mmio.gpa = gpa.raw;
+	v->exit.mmio.access =
+		((error & NPF_WRITE) ? MMIO_WRITE : 0) | ((error & NPF_FETCH) ? MMIO_FETCH : 0);
+}
+
+static void decode_raw(struct vcpu *v, const struct vmcb *vmcb)
+{
+	v->exit.unknown.code = vmcb->control.exit_code;
+	v->exit.unknown.info1 = vmcb->control.exit_info1;
+	v->exit.unknown.info2 = vmcb->control.exit_info2;
+}
+
+static void decode_exception(struct vcpu *v, const struct vmcb *vmcb)
+{
+	u32 vector = (u32)vmcb->control.exit_code - SVM_EXIT_EXCEPTION;
+
+	v->exit.reason = VM_EXIT_EXCEPTION;
+	v->exit.exception.vector = vector;
+	v->exit.exception.has_error = exception_has_error(vector);
+	v->exit.exception.error = vmcb->control.exit_info1;
+}
+
+/* The guest's NMI handler is about to return: NMIs open after the IRET, not before. */
+static void decode_iret(struct vcpu *v, const struct vmcb *vmcb)
+{
+	struct svm_vcpu *s = svm_vcpu(v);
+
+	s->iret_seen = true;
+	s->iret_rip = vmcb->save.rip;
+	s->vmcb->control.intercept1 &= ~INTERCEPT1_IRET;
+	vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
+}
+
+#define OPCODE1(a)        \
+	{                 \
+		1,        \
+		{         \
+			a \
+		}         \
+	}
+#define OPCODE2(a, b)        \
+	{                    \
+		2,           \
+		{            \
+			a, b \
+		}            \
+	}
+#define OPCODE3(a, b, c)        \
+	{                       \
+		3,              \
+		{               \
+			a, b, c \
+		}               \
+	}
+
+/* The frequent ones first: this is searched in order. */
+static const struct exit_row exit_rows[] = {
+	{ SVM_EXIT_CPUID, VM_EXIT_CPUID, NULL, OPCODE2(0x0f, 0xa2) },
+	{ SVM_EXIT_IOIO, VM_EXIT_IO, decode_io, { 0 } },
+	{ SVM_EXIT_INTR, VM_EXIT_INTERRUPT, NULL, { 0 } },
+	{ SVM_EXIT_NPF, VM_EXIT_MMIO, decode_npf, { 0 } },
+	{ SVM_EXIT_HLT, VM_EXIT_HLT, NULL, OPCODE1(0xf4) },
+	{ SVM_EXIT_VINTR, VM_EXIT_WINDOW, NULL, { 0 } },
+	{ SVM_EXIT_NMI, VM_EXIT_HOST_NMI, NULL, { 0 } },
+	{ SVM_EXIT_IRET, VM_EXIT_IRET, decode_iret, { 0 } },
+	{ SVM_EXIT_XSETBV, VM_EXIT_XSETBV, decode_xsetbv, OPCODE3(0x0f, 0x01, 0xd1) },
+	{ SVM_EXIT_INVD, VM_EXIT_CACHE, NULL, OPCODE2(0x0f, 0x08) },
+	{ SVM_EXIT_WBINVD, VM_EXIT_CACHE, NULL, OPCODE2(0x0f, 0x09) },
+	{ SVM_EXIT_SHUTDOWN, VM_EXIT_SHUTDOWN, decode_raw, { 0 } },
+	{ SVM_EXIT_RDPMC, VM_EXIT_REFUSED_GP, NULL, { 0 } },
+	{ SVM_EXIT_RSM, VM_EXIT_REFUSED, NULL, { 0 } },
+	{ SVM_EXIT_INVLPGA, VM_EXIT_REFUSED, NULL, { 0 } },
+	{ SVM_EXIT_VMRUN, VM_EXIT_REFUSED, NULL, { 0 } },
+	{ SVM_EXIT_VMMCALL, VM_EXIT_REFUSED, NULL, { 0 } },
+	{ SVM_EXIT_VMLOAD, VM_EXIT_REFUSED, NULL, { 0 } },
+	{ SVM_EXIT_VMSAVE, VM_EXIT_REFUSED, NULL, { 0 } },
+	{ SVM_EXIT_STGI, VM_EXIT_REFUSED, NULL, { 0 } },
+	{ SVM_EXIT_CLGI, VM_EXIT_REFUSED, NULL, { 0 } },
+	{ SVM_EXIT_SKINIT, VM_EXIT_REFUSED, NULL, { 0 } },
+	{ SVM_EXIT_MONITOR, VM_EXIT_REFUSED, NULL, { 0 } },
+	{ SVM_EXIT_MWAIT, VM_EXIT_REFUSED, NULL, { 0 } },
+	{ SVM_EXIT_RDPRU, VM_EXIT_REFUSED, NULL, { 0 } },
+};
+
+/* The two exits of RDMSR and WRMSR share a code; EXITINFO1 tells them apart. */
+static const struct exit_row rdmsr_row = { SVM_EXIT_MSR, VM_EXIT_MSR, decode_msr,
+					   OPCODE2(0x0f, 0x32) };
+static const struct exit_row wrmsr_row = { SVM_EXIT_MSR, VM_EXIT_MSR, decode_msr,
+					   OPCODE2(0x0f, 0x30) };
+
+static const struct exit_row *row_find(const struct vmcb *vmcb)
+{
+	u64 code = vmcb->control.exit_code;
+
+	if (code == SVM_EXIT_MSR)
+		return vmcb->control.exit_info1 & 1 ? &wrmsr_row : &rdmsr_row;
+	for (u32 i = 0; i < ARRAY_SIZE(exit_rows); i++) {
+		if (exit_rows[i].code == code)
+			return &exit_rows[i];
+	}
+	return NULL;
+}
+
+static bool is_long_mode_code(const struct vmcb_save *save)
+{
+	return (save->efer & EFER_LMA) && (save->cs.attributes & BIT32(9)); /* CS.L */
+}
+
+/* Length of the exiting instruction; 0 when the guest's code no longer shows it. */
+static u32 length_find(struct vcpu *v, const struct vmcb *vmcb, const struct insn_opcode *opcode)
+{
+	u8 bytes[GUEST_FETCH_BYTES] ALIGNED(8);
+	u32 count;
+
+	if (svm_features.flags & SVM_FEATURE_NRIPS)
+		return (u32)(vmcb->control.next_rip - vmcb->save.rip);
+	count = guest_fetch(v->vm,
+			    &(struct guest_fetch){
+				    .cr0 = vmcb->save.cr0,
+				    .cr3 = vmcb->save.cr3,
+				    .cr4 = vmcb->save.cr4,
+				    .efer = vmcb->save.efer,
+				    .linear = is_long_mode_code(&vmcb->save)
+						      ? vmcb->save.rip
+						      : (u32)(vmcb->save.cs.base + vmcb->save.rip),
+			    },
+			    bytes);
+	return insn_length(bytes, count, is_long_mode_code(&vmcb->save), opcode);
+}
+
+static void unknown_exit(struct vcpu *v, const struct vmcb *vmcb)
+{
+	u32 code = (u32)vmcb->control.exit_code;
+
+	if (code - SVM_EXIT_EXCEPTION < EXC_COUNT) {
+		decode_exception(v, vmcb);
+		return;
+	}
+	v->exit.reason = code == SVM_EXIT_INVALID ? VM_EXIT_ENTRY_FAILED : VM_EXIT_UNKNOWN;
+	decode_raw(v, vmcb);
+}
+
+void svm_exit_decode(struct vcpu *v, const struct vmcb *vmcb)
+{
+	const struct exit_row *row = row_find(vmcb);
+
+	v->exit.insn_length = 0;
+	if (!row) {
+		unknown_exit(v, vmcb);
+		return;
+	}
+	v->exit.reason = row->reason;
+	if (row->opcode.length > 0)
+		v->exit.insn_length = length_find(v, vmcb, &row->opcode);
+	if (row->decode)
+		row->decode(v, vmcb);
+}

@@ -1,0 +1,146 @@
+/* The guest's registers in the VMCB, in vendor-neutral form and back. */
+#include "core/svm/svm.h"
+
+#include "core/virt/engine.h"
+#include "lib/x86/registers.h"
+
+/* VMCB attributes are the descriptor's bits 55:52 and 47:40 in 12 bits. */
+#define ATTR_LOW    BITS64(7, 0)
+#define ATTR_HIGH   BITS64(11, 8)
+#define RIGHTS_LOW  BITS64(7, 0)
+#define RIGHTS_HIGH BITS64(15, 12)
+
+static struct vmcb_segment *segment_of(struct vmcb_save *save, u32 name)
+{
+	struct vmcb_segment *const table[SEG_COUNT] = {
+		[SEG_ES] = &save->es,	  [SEG_CS] = &save->cs, [SEG_SS] = &save->ss,
+		[SEG_DS] = &save->ds,	  [SEG_FS] = &save->fs, [SEG_GS] = &save->gs,
+		[SEG_LDTR] = &save->ldtr, [SEG_TR] = &save->tr,
+	};
+
+	return table[name];
+}
+
+static void segment_get(const struct vmcb_segment *in, struct segment *out)
+{
+	u64 rights = field_get(ATTR_LOW, in->attributes);
+
+	rights = field_set(RIGHTS_HIGH, rights, field_get(ATTR_HIGH, in->attributes));
+	if (!(rights & SEG_PRESENT))
+		rights |= SEG_UNUSABLE;
+	*out = (struct segment){ in->base, in->limit, (u32)rights, in->selector, { 0 } };
+}
+
+static void segment_set(struct vmcb_segment *out, const struct segment *in)
+{
+	u64 attributes = field_get(RIGHTS_LOW, in->rights);
+
+	attributes = field_set(ATTR_HIGH, attributes, field_get(RIGHTS_HIGH, in->rights));
+	if (in->rights & SEG_UNUSABLE)
+		attributes &= ~SEG_PRESENT;
+	*out = (struct vmcb_segment){ in->selector, (u16)attributes, in->limit, in->base };
+}
+
+void svm_state_get(struct vcpu *v, struct vcpu_state *state)
+{
+	struct vmcb_save *save = &vcpu_vmcb(v)->save;
+
+	*state = (struct vcpu_state){
+		.rip = save->rip,
+		.rflags = save->rflags,
+		.cr0 = save->cr0,
+		.cr2 = save->cr2,
+		.cr3 = save->cr3,
+		.cr4 = save->cr4,
+		.cr8 = lapic_cr8_get(&v->lapic),
+		.efer = save->efer & ~EFER_SVME,
+		.dr6 = save->dr6,
+		.dr7 = save->dr7,
+		.gdtr = { save->gdtr.base, (u16)save->gdtr.limit, { 0 } },
+		.idtr = { save->idtr.base, (u16)save->idtr.limit, { 0 } },
+	};
+	for (u32 i = 0; i < SEG_COUNT; i++)
+		segment_get(segment_of(save, i), &state->segment[i]);
+	/* SS.DPL is not kept by the processor; CPL is. */
+	state->segment[SEG_SS].rights =
+		(u32)field_set(SEG_DPL, state->segment[SEG_SS].rights, save->cpl);
+}
+
+void svm_state_set(struct vcpu *v, const struct vcpu_state *state)
+{
+	struct vmcb *vmcb = vcpu_vmcb(v);
+	struct vmcb_save *save = &vmcb->save;
+
+	save->rip = state->rip;
+	save->rflags = state->rflags | RFLAGS_ONE;
+	save->cr0 = state->cr0;
+	save->cr2 = state->cr2;
+	save->cr3 = state->cr3;
+	save->cr4 = state->cr4;
+	save->efer = state->efer | EFER_SVME;
+	save->dr6 = state->dr6;
+	save->dr7 = state->dr7;
+	save->gdtr.base = state->gdtr.base;
+	save->gdtr.limit = state->gdtr.limit;
+	save->idtr.base = state->idtr.base;
+	save->idtr.limit = state->idtr.limit;
+	for (u32 i = 0; i < SEG_COUNT; i++)
+		segment_set(segment_of(save, i), &state->segment[i]);
+	save->cpl = (u8)field_get(SEG_DPL, state->segment[SEG_SS].rights);
+	lapic_cr8_set(&v->lapic, (u8)state->cr8);
+	vmcb_dirty(vmcb, CLEAN_CRX | CLEAN_DRX | CLEAN_DT | CLEAN_SEG | CLEAN_CR2);
+}
+
+static u64 *msr_place(struct vmcb_save *save, u32 index)
+{
+	switch (index) {
+	case MSR_IA32_STAR:
+		return &save->star;
+	case MSR_IA32_LSTAR:
+		return &save->lstar;
+	case MSR_IA32_CSTAR:
+		return &save->cstar;
+	case MSR_IA32_FMASK:
+		return &save->sfmask;
+	case MSR_IA32_FS_BASE:
+		return &save->fs.base;
+	case MSR_IA32_GS_BASE:
+		return &save->gs.base;
+	case MSR_IA32_KERNEL_GS_BASE:
+		return &save->kernel_gs_base;
+	case MSR_IA32_SYSENTER_CS:
+		return &save->sysenter_cs;
+	case MSR_IA32_SYSENTER_ESP:
+		return &save->sysenter_esp;
+	case MSR_IA32_SYSENTER_EIP:
+		return &save->sysenter_eip;
+	case MSR_IA32_PAT:
+		return &save->g_pat;
+	case MSR_IA32_EFER:
+		return &save->efer;
+	default:
+		return NULL;
+	}
+}
+
+bool svm_msr_get(struct vcpu *v, u32 index, u64 *value)
+{
+	const u64 *place = msr_place(&vcpu_vmcb(v)->save, index);
+
+	if (!place)
+		return false;
+	*value = index == MSR_IA32_EFER ? *place & ~EFER_SVME : *place;
+	return true;
+}
+
+bool svm_msr_set(struct vcpu *v, u32 index, u64 value)
+{
+	struct vmcb *vmcb = vcpu_vmcb(v);
+	u64 *place = msr_place(&vmcb->save, index);
+
+	if (!place)
+		return false;
+	*place = index == MSR_IA32_EFER ? value | EFER_SVME : value;
+	vmcb_dirty(vmcb, CLEAN_CRX | CLEAN_NP); /* EFER; the guest's PAT */
+	return true;
+}

@@ -1,0 +1,416 @@
+/* AMD-V behind the vendor seam. APM, "Secure Virtual Machine". */
+#include "core/svm/svm.h"
+
+#include "core/cpu/apic.h"
+#include "core/cpu/cpu.h"
+#include "core/cpu/insn.h"
+#include "core/mem/core_map.h"
+#include "core/mem/heap.h"
+#include "core/sched/sched.h"
+#include "core/trace/log.h"
+#include "core/virt/events.h"
+#include "lib/x86/registers.h"
+
+#define VM_CR_SVMDIS	BIT64(4)
+#define VM_CR_R_INIT	BIT64(1)
+#define SHADOW_RETRY_US 1
+
+#define INTERCEPTS1                                                              \
+	(INTERCEPT1_INTR | INTERCEPT1_NMI | INTERCEPT1_INIT | INTERCEPT1_RDPMC | \
+	 INTERCEPT1_CPUID | INTERCEPT1_RSM | INTERCEPT1_INVD | INTERCEPT1_HLT |  \
+	 INTERCEPT1_INVLPGA | INTERCEPT1_IO | INTERCEPT1_MSR | INTERCEPT1_SHUTDOWN)
+#define INTERCEPTS2                                                                      \
+	(INTERCEPT2_VMRUN | INTERCEPT2_VMMCALL | INTERCEPT2_VMLOAD | INTERCEPT2_VMSAVE | \
+	 INTERCEPT2_STGI | INTERCEPT2_CLGI | INTERCEPT2_SKINIT | INTERCEPT2_WBINVD |     \
+	 INTERCEPT2_MONITOR | INTERCEPT2_MWAIT | INTERCEPT2_XSETBV | INTERCEPT2_RDPRU)
+/* #AC and #DB can keep a processor busy delivering for ever; #MC is the host's. */
+#define INTERCEPT_EXCEPTIONS (BIT32(EXC_AC) | BIT32(EXC_DB) | BIT32(EXC_MC))
+
+struct svm_features svm_features;
+
+static bool svm_matches(void)
+{
+	struct cpuid_result id = cpuid(CPUID_BASIC, 0);
+
+	/* "AuthenticAMD" and "HygonGenuine" */
+	return id.ebx == 0x68747541 || id.ebx == 0x6f677948;
+}
+
+static bool require(bool present, const char *missing, const char *remedy)
+{
+	if (!present)
+		log_error("this machine lacks %s: %s", missing, remedy);
+	return present;
+}
+
+static bool svm_preflight(void)
+{
+	bool svm = (cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_EXT1_ECX_SVM) != 0;
+	struct cpuid_result leaf;
+
+	if (!require(svm, "AMD-V (SVM)",
+		     "enable SVM in the firmware setup (often under CPU or Overclocking), or in an "
+		     "emulator choose a CPU model with svm, such as QEMU's -cpu EPYC"))
+		return false;
+	leaf = cpuid(CPUID_EXT_SVM, 0);
+	svm_features.flags = leaf.edx;
+	svm_features.asids = leaf.ebx;
+	return require((svm_features.flags & SVM_FEATURE_NPT) != 0, "nested paging (NPT)",
+		       "AMD processors since 2007 (family 10h) have it; in an emulator add the CPU "
+		       "flag npt") &
+	       require(!(rdmsr(MSR_AMD_VM_CR) & VM_CR_SVMDIS),
+		       "AMD-V: the firmware locked it off in VM_CR",
+		       "enable SVM (Secure Virtual Machine) in the firmware setup and power-cycle") &
+	       require(svm_features.asids >= 2, "address space identifiers (ASIDs)",
+		       "the processor must report at least 2");
+}
+
+static enum err svm_cpu_on(struct cpu *cpu)
+{
+	struct svm_cpu *s = heap_try_alloc(sizeof(*s));
+	enum err err;
+
+	if (!s)
+		return ERR_NO_MEMORY;
+	s->host_save = heap_try_alloc(PAGE_SIZE);
+	s->host = heap_try_alloc(sizeof(*s->host));
+	if (!s->host_save || !s->host)
+		return ERR_NO_MEMORY;
+	if (cpu->index == 0) {
+		err = permission_init();
+		if (err)
+			return err;
+	}
+	s->host_hpa = core_physical(s->host);
+	s->asid_generation = 1;
+	s->asid_next = 1;
+	cpu->virt = s;
+	wrmsr(MSR_IA32_EFER, rdmsr(MSR_IA32_EFER) | EFER_SVME);
+	wrmsr(MSR_AMD_VM_HSAVE_PA, core_physical(s->host_save).raw);
+	/* An INIT from outside becomes #SX instead of a silent reset. */
+	wrmsr(MSR_AMD_VM_CR, rdmsr(MSR_AMD_VM_CR) | VM_CR_R_INIT);
+	__asm__ volatile("vmsave %%rax" : : "a"(s->host_hpa.raw) : "memory");
+	return ERR_OK;
+}
+
+static u64 npt_leaf_bits(u32 flags)
+{
+	u64 bits = PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_DIRTY;
+
+	if (flags & MAP_WRITE)
+		bits |= PTE_WRITE;
+	if (!(flags & MAP_EXECUTE))
+		bits |= PTE_NX;
+	return bits;
+}
+
+static const struct paging_format *svm_stage2_format(void)
+{
+	static struct paging_format format = {
+		.table = PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED,
+		.leaf_large = PTE_PAGE_SIZE,
+		.leaf_bits = npt_leaf_bits,
+	};
+
+	format.largest = cpu_features.page_1g ? 3 : 2;
+	return &format;
+}
+
+static void svm_stage2_flush(struct vm *vm)
+{
+	for (u32 i = 0; i < vm->vcpu_count; i++)
+		svm_vcpu(vm->vcpus[i])->asid_generation = 0; /* a new ASID at the next entry */
+}
+
+static void control_init(struct vcpu *v, struct vmcb_control *c)
+{
+	c->intercept_exception = INTERCEPT_EXCEPTIONS;
+	c->intercept1 = INTERCEPTS1;
+	c->intercept2 = INTERCEPTS2;
+	c->iopm_base = permission_io().raw;
+	c->msrpm_base = permission_msr().raw;
+	c->int_control = V_INTR_MASKING;
+	c->nested_control = NESTED_PAGING;
+	c->nested_cr3 = v->vm->stage2.root.raw;
+}
+
+static enum err svm_vcpu_init(struct vcpu *v)
+{
+	struct svm_vcpu *s = heap_try_alloc(sizeof(*s));
+
+	if (!s)
+		return ERR_NO_MEMORY;
+	s->vmcb = heap_try_alloc(sizeof(*s->vmcb));
+	if (!s->vmcb) {
+		heap_free(s, sizeof(*s));
+		return ERR_NO_MEMORY;
+	}
+	s->vmcb_hpa = core_physical(s->vmcb);
+	control_init(v, &s->vmcb->control);
+	s->vmcb->save.g_pat = PAT_RESET;
+	v->virt = s;
+	return ERR_OK;
+}
+
+static void svm_vcpu_fini(struct vcpu *v)
+{
+	struct svm_vcpu *s = svm_vcpu(v);
+
+	heap_free(s->vmcb, sizeof(*s->vmcb));
+	heap_free(s, sizeof(*s));
+}
+
+/* A vCPU keeps its ASID until the CPU has used all of them, or it moves to another CPU. */
+static void asid_assign(struct svm_vcpu *s, struct cpu *cpu)
+{
+	struct svm_cpu *host = cpu->virt;
+	struct vmcb *vmcb = s->vmcb;
+
+	vmcb->control.tlb_control = TLB_KEEP;
+	if (s->cpu == cpu && s->asid_generation == host->asid_generation)
+		return;
+	if (host->asid_next == svm_features.asids || s->asid_generation == 0) {
+		host->asid_next = 1;
+		host->asid_generation++;
+	}
+	if (host->asid_next == 1)
+		vmcb->control.tlb_control = TLB_FLUSH_ALL;
+	vmcb->control.asid = host->asid_next++;
+	s->asid_generation = host->asid_generation;
+	vmcb->control.clean = s->cpu == cpu ? vmcb->control.clean & ~CLEAN_ASID : 0;
+	s->cpu = cpu;
+}
+
+static struct event reinject_decode(u64 info)
+{
+	struct event event = { .type = EVENT_NONE };
+
+	if (!(info & EVENT_VALID))
+		return event;
+	event.vector = (u8)field_get(EVENT_VECTOR, info);
+	event.has_error = (info & EVENT_ERROR_VALID) != 0;
+	event.error = (u32)field_get(EVENT_ERROR, info);
+	switch (field_get(EVENT_TYPE, info)) {
+	case EVENT_TYPE_NMI:
+		event.type = EVENT_NMI;
+		break;
+	case EVENT_TYPE_EXC:
+		event.type = EVENT_EXCEPTION;
+		break;
+	default:
+		/* A software interrupt runs again as an instruction; an external one was not taken.
+		 */
+		break;
+	}
+	return event;
+}
+
+/* What became of the interrupt on offer, and of the guest's NMI blocking. */
+static void events_decode(struct vcpu *v, struct svm_vcpu *s)
+{
+	struct vmcb_control *c = &s->vmcb->control;
+	u64 info = c->exit_int_info;
+	bool intr_undelivered =
+		(info & EVENT_VALID) && field_get(EVENT_TYPE, info) == EVENT_TYPE_INTR;
+
+	v->reinject = reinject_decode(info);
+	if (v->offered >= 0 && !(c->int_control & V_IRQ)) {
+		v->offer_taken = !intr_undelivered;
+		v->events = true;
+	}
+	if (s->iret_seen && s->vmcb->save.rip != s->iret_rip) {
+		s->iret_seen = false;
+		s->nmi_blocked = false;
+		v->events = true;
+	}
+}
+
+static void svm_run(struct vcpu *v)
+{
+	struct svm_vcpu *s = svm_vcpu(v);
+	struct vmcb *vmcb = s->vmcb;
+	struct cpu *cpu = this_cpu();
+	struct svm_cpu *host = cpu->virt;
+	u64 *gpr = v->page->gpr;
+	u64 tpr = lapic_cr8_get(&v->lapic);
+
+	asid_assign(s, cpu);
+	vmcb->save.rax = gpr[GPR_RAX];
+	vmcb->save.rsp = gpr[GPR_RSP];
+	vmcb->control.int_control = field_set(V_TPR, vmcb->control.int_control, tpr);
+	vmcb_dirty(vmcb, CLEAN_TPR);
+
+	svm_enter(gpr, s->vmcb_hpa.raw, host->host_hpa.raw);
+
+	vmcb->control.clean = CLEAN_ALL;
+	vmcb->control.event_inject = 0;
+	gpr[GPR_RAX] = vmcb->save.rax;
+	gpr[GPR_RSP] = vmcb->save.rsp;
+	if (field_get(V_TPR, vmcb->control.int_control) != tpr) {
+		lapic_cr8_set(&v->lapic, (u8)field_get(V_TPR, vmcb->control.int_control));
+		v->events = true;
+	}
+	events_decode(v, s);
+	svm_exit_decode(v, vmcb);
+}
+
+static bool svm_insn_done(struct vcpu *v, u32 length)
+{
+	struct vmcb *vmcb = vcpu_vmcb(v);
+	u64 rip = vmcb->save.rip + length;
+
+	/* Outside 64-bit mode RIP has 32 bits. */
+	if (!((vmcb->save.efer & EFER_LMA) && (vmcb->save.cs.attributes & BIT32(9))))
+		rip = (u32)rip;
+	vmcb->save.rip = rip;
+	vmcb->control.int_state &= ~INT_STATE_SHADOW;
+	vmcb->save.rflags &= ~RFLAGS_RF;
+	if (!(vmcb->save.rflags & RFLAGS_TF))
+		return false;
+	vmcb->save.dr6 |= DR6_BS;
+	vmcb_dirty(vmcb, CLEAN_DRX);
+	return true;
+}
+
+static void svm_rflags_set(struct vcpu *v, u64 rflags)
+{
+	struct vmcb_save *save = &vcpu_vmcb(v)->save;
+
+	save->rflags = (save->rflags & ~RFLAGS_ARITH) | (rflags & RFLAGS_ARITH);
+}
+
+static bool svm_paging_is_on(struct vcpu *v)
+{
+	return (vcpu_vmcb(v)->save.cr0 & CR0_PG) != 0;
+}
+
+static u64 svm_cr4_get(struct vcpu *v)
+{
+	return vcpu_vmcb(v)->save.cr4;
+}
+
+static u32 svm_cpl_get(struct vcpu *v)
+{
+	return vcpu_vmcb(v)->save.cpl;
+}
+
+static void svm_cr2_set(struct vcpu *v, u64 value)
+{
+	vcpu_vmcb(v)->save.cr2 = value;
+	vmcb_dirty(vcpu_vmcb(v), CLEAN_CR2);
+}
+
+static void svm_tsc_offset_set(struct vcpu *v, u64 offset)
+{
+	vcpu_vmcb(v)->control.tsc_offset = offset;
+	vmcb_dirty(vcpu_vmcb(v), CLEAN_INTERCEPTS);
+}
+
+static void svm_inject(struct vcpu *v, const struct event *event)
+{
+	static const u64 types[] = {
+		[EVENT_NMI] = EVENT_TYPE_NMI,
+		[EVENT_EXCEPTION] = EVENT_TYPE_EXC,
+	};
+	struct svm_vcpu *s = svm_vcpu(v);
+	u64 raw = EVENT_VALID | field_set(EVENT_TYPE, event->vector, types[event->type]);
+
+	if (event->has_error)
+		raw = field_set(EVENT_ERROR, raw | EVENT_ERROR_VALID, event->error);
+	s->vmcb->control.event_inject = raw;
+	if (event->type == EVENT_NMI) {
+		s->nmi_blocked = true;
+		s->vmcb->control.intercept1 |= INTERCEPT1_IRET;
+		vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
+	}
+}
+
+static bool in_shadow(const struct vmcb *vmcb)
+{
+	return (vmcb->control.int_state & INT_STATE_SHADOW) != 0;
+}
+
+/*
+ * QEMU's processor delivers a virtual interrupt even in the shadow of STI or MOV SS. So inside a
+ * shadow nothing is offered, and a short timer brings the vCPU back to decide again.
+ */
+static void shadow_retry(struct vcpu *v)
+{
+	v->events = true;
+	v->offered = OFFER_NONE;
+	sched_exit_soon(SHADOW_RETRY_US);
+}
+
+static void svm_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
+{
+	struct vmcb *vmcb = vcpu_vmcb(v);
+	u64 control =
+		vmcb->control.int_control & ~(V_IRQ | V_IGN_TPR | V_INTR_PRIO | V_INTR_VECTOR);
+	u32 intercept = vmcb->control.intercept1 & ~INTERCEPT1_VINTR;
+
+	if (vector != OFFER_NONE && in_shadow(vmcb)) {
+		shadow_retry(v);
+	} else if (vector == OFFER_WINDOW) {
+		control |= V_IRQ | V_IGN_TPR;
+		intercept |= INTERCEPT1_VINTR;
+	} else if (vector >= 0) {
+		control |= V_IRQ | (ignore_tpr ? V_IGN_TPR : 0);
+		control = field_set(V_INTR_VECTOR, control, (u64)vector);
+		control = field_set(V_INTR_PRIO, control, (u64)vector >> 4);
+	}
+	vmcb->control.int_control = control;
+	if (intercept != vmcb->control.intercept1) {
+		vmcb->control.intercept1 = intercept;
+		vmcb_dirty(vmcb, CLEAN_INTERCEPTS);
+	}
+}
+
+static bool svm_nmi_window(struct vcpu *v)
+{
+	struct svm_vcpu *s = svm_vcpu(v);
+
+	if (!s->nmi_blocked && !in_shadow(s->vmcb))
+		return true;
+	/* Blocked: the IRET intercept tells. Shadow or the IRET itself: one instruction more. */
+	if (s->iret_seen || !s->nmi_blocked)
+		sched_exit_soon(SHADOW_RETRY_US);
+	return false;
+}
+
+static bool svm_interrupts_enabled(const struct vcpu *v)
+{
+	return (vcpu_vmcb(v)->save.rflags & RFLAGS_IF) != 0;
+}
+
+static bool svm_intr_window(struct vcpu *v)
+{
+	return svm_interrupts_enabled(v) && !in_shadow(vcpu_vmcb(v));
+}
+
+const struct backend svm_backend = {
+	.name = "AMD-V",
+	.matches = svm_matches,
+	.preflight = svm_preflight,
+	.cpu_on = svm_cpu_on,
+	.stage2_format = svm_stage2_format,
+	.stage2_flush = svm_stage2_flush,
+	.vcpu_init = svm_vcpu_init,
+	.vcpu_fini = svm_vcpu_fini,
+	.run = svm_run,
+	.insn_done = svm_insn_done,
+	.state_get = svm_state_get,
+	.state_set = svm_state_set,
+	.rflags_set = svm_rflags_set,
+	.paging_is_on = svm_paging_is_on,
+	.cr4_get = svm_cr4_get,
+	.cpl_get = svm_cpl_get,
+	.cr2_set = svm_cr2_set,
+	.msr_get = svm_msr_get,
+	.msr_set = svm_msr_set,
+	.tsc_offset_set = svm_tsc_offset_set,
+	.inject = svm_inject,
+	.offer_interrupt = svm_offer_interrupt,
+	.nmi_window = svm_nmi_window,
+	.interrupts_enabled = svm_interrupts_enabled,
+	.intr_window = svm_intr_window,
+};

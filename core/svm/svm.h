@@ -1,0 +1,69 @@
+/* The AMD-V back end's own structures; nothing outside this folder sees them. */
+#pragma once
+
+#include "core/svm/vmcb.h"
+#include "core/virt/vm.h"
+
+/* APM, "CPUID Fn8000_000A_EDX SVM Feature Identification" */
+#define SVM_FEATURE_NPT	       BIT32(0)
+#define SVM_FEATURE_NRIPS      BIT32(3)
+#define SVM_FEATURE_VMCB_CLEAN BIT32(5)
+#define SVM_FEATURE_FLUSH_ASID BIT32(6)
+
+struct svm_cpu {
+	void *host_save;   /* VM_HSAVE_PA */
+	struct vmcb *host; /* VMLOAD state of root mode */
+	hpa_t host_hpa;
+	u32 asid_next;
+	u64 asid_generation;
+};
+
+struct svm_vcpu {
+	struct vmcb *vmcb;
+	hpa_t vmcb_hpa;
+	u64 asid_generation; /* of the CPU that gave this vCPU its ASID */
+	struct cpu *cpu;     /* where it ran last */
+	bool nmi_blocked;    /* the guest is in an NMI handler */
+	bool iret_seen;	     /* its IRET is about to run */
+	u64 iret_rip;
+};
+
+struct svm_features {
+	u32 flags; /* SVM_FEATURE_* */
+	u32 asids;
+};
+
+extern struct svm_features svm_features;
+
+/* Enters the guest with GIF clear and comes back with root mode's state whole. run.S */
+void svm_enter(u64 *gpr, u64 vmcb_hpa, u64 host_vmcb_hpa);
+
+/* Decodes the exit into vcpu->exit. */
+void svm_exit_decode(struct vcpu *vcpu, const struct vmcb *vmcb);
+
+/* The permission maps, built from the policy rows; shared by all VMs. */
+MUST_USE enum err permission_init(void);
+hpa_t permission_io(void);
+hpa_t permission_msr(void);
+
+/* State and single registers. */
+void svm_state_get(struct vcpu *vcpu, struct vcpu_state *state);
+void svm_state_set(struct vcpu *vcpu, const struct vcpu_state *state);
+bool svm_msr_get(struct vcpu *vcpu, u32 index, u64 *value);
+bool svm_msr_set(struct vcpu *vcpu, u32 index, u64 value);
+
+static inline struct svm_vcpu *svm_vcpu(const struct vcpu *vcpu)
+{
+	return vcpu->virt;
+}
+
+static inline struct vmcb *vcpu_vmcb(const struct vcpu *vcpu)
+{
+	return svm_vcpu(vcpu)->vmcb;
+}
+
+/* Says that fields of a clean-bit group were changed. */
+static inline void vmcb_dirty(struct vmcb *vmcb, u32 group)
+{
+	vmcb->control.clean &= ~group;
+}

@@ -1,0 +1,23 @@
+/* Chooses the vendor's back end once; the only place that names them. */
+#include "core/virt/backend.h"
+
+#include "core/trace/log.h"
+
+extern const struct backend svm_backend;
+
+static const struct backend *const backends[] = { &svm_backend };
+
+const struct backend *backend;
+
+bool backend_select(void)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(backends); i++) {
+		if (!backends[i]->matches())
+			continue;
+		backend = backends[i];
+		return backend->preflight();
+	}
+	log_error("this processor is neither AMD's nor Intel's: no back end for it; an x86-64 "
+		  "processor with AMD-V and nested paging is needed");
+	return false;
+}

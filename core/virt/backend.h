@@ -1,0 +1,87 @@
+/*
+ * The seam between the engine and a vendor: decoded facts cross it, never raw fields. Each vendor
+ * fills one table; nothing else in the tree tests for a vendor.
+ */
+#pragma once
+
+#include "core/mem/paging.h"
+#include "lib/abi/vcpu.h"
+#include "lib/base/err.h"
+
+struct cpu;
+struct vcpu;
+struct vm;
+
+/* An event for the guest, as both vendors' injection fields can express it. */
+enum event_type { EVENT_NONE, EVENT_NMI, EVENT_EXCEPTION, EVENT_SOFTWARE };
+
+struct event {
+	u8 type; /* enum event_type */
+	u8 vector;
+	bool has_error;
+	u32 error;
+};
+
+#define OFFER_NONE   (-1)
+#define OFFER_WINDOW (-2)
+
+struct backend {
+	const char *name;
+
+	/* Whether this processor is this vendor's. */
+	bool (*matches)(void);
+	/* Logs one line with its remedy for each thing missing; true when nothing is. */
+	bool (*preflight)(void);
+	/* Root mode on this CPU; the first call also makes the permission maps. */
+	enum err (*cpu_on)(struct cpu *cpu);
+
+	/* The second stage's table format; its root is in vm->stage2. */
+	const struct paging_format *(*stage2_format)(void);
+	/* All of a VM's cached translations are stale on this CPU. */
+	void (*stage2_flush)(struct vm *vm);
+
+	enum err (*vcpu_init)(struct vcpu *vcpu);
+	void (*vcpu_fini)(struct vcpu *vcpu);
+
+	/* Enters the guest; comes back with vcpu->exit and vcpu->reinject filled. Interrupts are
+	 * off and stay off; one that ended the run is still pending. */
+	void (*run)(struct vcpu *vcpu);
+	/* The instruction that exited is finished: past it, out of its interrupt shadow. True: a
+	 * single-step trap is due, and DR6 says so. */
+	bool (*insn_done)(struct vcpu *vcpu, u32 length);
+
+	void (*state_get)(struct vcpu *vcpu, struct vcpu_state *state);
+	void (*state_set)(struct vcpu *vcpu, const struct vcpu_state *state);
+	/* The few single registers that handlers need. */
+	void (*rflags_set)(struct vcpu *vcpu, u64 rflags);
+	bool (*paging_is_on)(struct vcpu *vcpu);
+	u64 (*cr4_get)(struct vcpu *vcpu);
+	u32 (*cpl_get)(struct vcpu *vcpu);
+	void (*cr2_set)(struct vcpu *vcpu, u64 value);
+	/* MSRs that live in the vendor's structure. False: not one of them. */
+	bool (*msr_get)(struct vcpu *vcpu, u32 index, u64 *value);
+	bool (*msr_set)(struct vcpu *vcpu, u32 index, u64 value);
+	void (*tsc_offset_set)(struct vcpu *vcpu, u64 offset);
+
+	/* Gives an exception or NMI to the guest at the next entry. */
+	void (*inject)(struct vcpu *vcpu, const struct event *event);
+	/*
+	 * Offers an external interrupt: the guest takes it when IF, shadow and TPR allow, without
+	 * an exit where hardware can. Whether it was taken shows after the next run in
+	 * vcpu->offer_taken. OFFER_WINDOW: no vector, but an exit as soon as one could be taken.
+	 */
+	void (*offer_interrupt)(struct vcpu *vcpu, int vector, bool ignore_tpr);
+	/* Whether the guest could take an NMI now; if not, an exit will come when it can. */
+	bool (*nmi_window)(struct vcpu *vcpu);
+	/* RFLAGS.IF, and whether the guest could take an external interrupt right now. */
+	bool (*interrupts_enabled)(const struct vcpu *vcpu);
+	bool (*intr_window)(struct vcpu *vcpu);
+};
+
+static_assert(sizeof(struct backend) / sizeof(void *) == 1 + 24, "the seam stays narrow");
+
+/* The back end of this machine, chosen once at boot. */
+extern const struct backend *backend;
+
+/* Chooses it and runs its preflight; false: nothing here can run a VM, and the log says why. */
+bool backend_select(void);

@@ -1,0 +1,244 @@
+/* SDM, "CPUID--CPU Identification"; APM, "Obtaining Processor Information Via CPUID". */
+#include "core/virt/cpuid.h"
+
+#include "lib/base/string.h"
+#include "lib/x86/registers.h"
+
+#define LEAF_CACHE_DESCRIPTORS 2
+#define LEAF_HYPERVISOR_KVM    0x40000100U
+#define LEAF_TIMING	       0x40000010U
+#define LEAF_POWER	       6U
+#define POWER_ARAT	       BIT32(2) /* the local APIC timer never stops */
+#define FEATURES_EBX_CLFLUSH   0x0000ff00U
+#define FEATURES_EBX_COUNT     BITS64(23, 16)
+#define FEATURES_EBX_APIC_ID   BITS64(31, 24)
+#define TOPOLOGY_SMT	       (1U << 8)
+#define TOPOLOGY_CORE	       (2U << 8)
+#define KVM_FEATURE_NOP_DELAY  BIT32(1)
+#define KVM_FEATURE_CLOCK      BIT32(3)
+#define KVM_FEATURE_STABLE     BIT32(24)
+#define XSAVE_LEGACY_BYTES     576U
+#define XCR0_STATES	       63U
+#define APIC_BUS_KHZ(tsc)      ((tsc) >> 2) /* LAPIC_CLOCK_SHIFT */
+
+enum reg { EAX, EBX, ECX, EDX };
+
+static u32 *reg_of(struct cpuid_values *v, enum reg reg)
+{
+	u32 *const regs[] = { &v->eax, &v->ebx, &v->ecx, &v->edx };
+
+	return regs[reg];
+}
+
+static struct cpuid_values *slot(struct cpuid_table *t, u32 leaf, u32 subleaf)
+{
+	if (subleaf == 0)
+		return leaf >= CPUID_EXTENDED ? &t->extended[leaf - CPUID_EXTENDED]
+					      : &t->basic[leaf];
+	for (u32 i = 0; i < t->sub_count; i++) {
+		if (t->sub[i].leaf == leaf && t->sub[i].subleaf == subleaf)
+			return &t->sub[i].values;
+	}
+	/* The builder adds a fixed number of subleaves; the last one is a spare for overflow. */
+	if (t->sub_count < CPUID_SUBLEAVES - 1)
+		t->sub_count++;
+	t->sub[t->sub_count - 1].leaf = leaf;
+	t->sub[t->sub_count - 1].subleaf = subleaf;
+	return &t->sub[t->sub_count - 1].values;
+}
+
+static bool host_has_leaf(const struct cpuid_request *r, u32 leaf)
+{
+	return r->host(leaf & CPUID_EXTENDED, 0).eax >= leaf;
+}
+
+static void bits_host(struct cpuid_table *t, const struct cpuid_request *r, u32 leaf, u32 subleaf,
+		      enum reg reg, u32 bits)
+{
+	struct cpuid_values host;
+
+	if (!host_has_leaf(r, leaf))
+		return;
+	host = r->host(leaf, subleaf);
+	*reg_of(slot(t, leaf, subleaf), reg) |= *reg_of(&host, reg) & bits;
+}
+
+static void build_features(struct cpuid_table *t, const struct cpuid_request *r)
+{
+#define HOST(leaf, subleaf, reg, bits, how)   bits_host(t, r, leaf, subleaf, reg, bits);
+#define ALWAYS(leaf, subleaf, reg, bits, how) *reg_of(slot(t, leaf, subleaf), reg) |= (bits);
+#include "core/virt/cpuid.def"
+#undef HOST
+#undef ALWAYS
+}
+
+static u32 bits_for(u32 count)
+{
+	u32 bits = 0;
+
+	while ((1U << bits) < count)
+		bits++;
+	return bits;
+}
+
+static void build_identity(struct cpuid_table *t, const struct cpuid_request *r)
+{
+	struct cpuid_values features = r->host(CPUID_FEATURES, 0);
+
+	t->basic[0] = r->host(CPUID_BASIC, 0);
+	t->basic[0].eax = (u32)min_u64(t->basic[0].eax, CPUID_XSAVE);
+	t->basic[1].eax = features.eax;
+	t->basic[1].ebx = (features.ebx & FEATURES_EBX_CLFLUSH) |
+			  (u32)field_set(FEATURES_EBX_COUNT, 0, r->cpus);
+	if (r->cpus > 1)
+		t->basic[1].edx |= CPUID_1_EDX_HTT;
+	if (host_has_leaf(r, LEAF_CACHE_DESCRIPTORS))
+		t->basic[LEAF_CACHE_DESCRIPTORS] = r->host(LEAF_CACHE_DESCRIPTORS, 0);
+	t->basic[LEAF_POWER].eax = POWER_ARAT;
+	t->extended[0] = t->basic[0];
+	t->extended[0].eax = (u32)min_u64(r->host(CPUID_EXTENDED, 0).eax, CPUID_EXT_ADDRESS);
+	t->extended[1].eax = r->host(CPUID_EXT_FEATURES, 0).eax;
+	for (u32 leaf = 2; leaf <= 6; leaf++) { /* brand string, AMD's caches */
+		if (host_has_leaf(r, CPUID_EXTENDED + leaf))
+			t->extended[leaf] = r->host(CPUID_EXTENDED + leaf, 0);
+	}
+	t->extended[8].eax = r->host(CPUID_EXT_ADDRESS, 0).eax & 0xffff;
+	t->extended[8].ecx = r->cpus - 1;
+}
+
+/* One package of `cpus` cores, one thread each. */
+static void build_topology(struct cpuid_table *t, const struct cpuid_request *r)
+{
+	if (r->cpus > 1)
+		t->extended[1].ecx |= CPUID_EXT1_ECX_CMP_LEGACY;
+	t->basic[CPUID_TOPOLOGY] = (struct cpuid_values){ 0, 1, TOPOLOGY_SMT, 0 };
+	*slot(t, CPUID_TOPOLOGY, 1) =
+		(struct cpuid_values){ bits_for(r->cpus), r->cpus, TOPOLOGY_CORE | 1, 0 };
+}
+
+/* Deterministic cache parameters are shared by nobody but the vCPU, as far as it can see. */
+static void build_caches(struct cpuid_table *t, const struct cpuid_request *r)
+{
+	if (!host_has_leaf(r, CPUID_CACHE))
+		return;
+	for (u32 subleaf = 0; subleaf < 4; subleaf++) {
+		struct cpuid_values v = r->host(CPUID_CACHE, subleaf);
+
+		if ((v.eax & 0x1f) == 0)
+			break;
+		v.eax &= 0x3fff;
+		*slot(t, CPUID_CACHE, subleaf) = v;
+	}
+}
+
+static void build_xsave(struct cpuid_table *t, const struct cpuid_request *r)
+{
+	struct cpuid_values *root = &t->basic[CPUID_XSAVE];
+
+	if (!(t->basic[1].ecx & CPUID_1_ECX_XSAVE))
+		return;
+	root->eax = (u32)r->xcr0;
+	root->edx = (u32)(r->xcr0 >> 32);
+	for (u32 state = 2; state < XCR0_STATES; state++) {
+		if (r->xcr0 & BIT64(state))
+			*slot(t, CPUID_XSAVE, state) = r->host(CPUID_XSAVE, state);
+	}
+	root->ecx = cpuid_xsave_bytes(t, r->xcr0);
+}
+
+static struct cpuid_values signature(u32 max, const char *text)
+{
+	struct cpuid_values v = { .eax = max };
+
+	memcpy(&v.ebx, text, 4);
+	memcpy(&v.ecx, text + 4, 4);
+	memcpy(&v.edx, text + 8, 4);
+	return v;
+}
+
+static void build_hypervisor(struct cpuid_table *t, const struct cpuid_request *r)
+{
+	t->hypervisor[0] = signature(LEAF_TIMING, "RingfenceHV\0");
+	t->timing = (struct cpuid_values){ (u32)r->tsc_khz, (u32)APIC_BUS_KHZ(r->tsc_khz), 0, 0 };
+	/* Stock kernels know this interface: the clock, and no delay after port accesses. */
+	t->kvm[0] = signature(LEAF_HYPERVISOR_KVM + 1, "KVMKVMKVM\0\0\0");
+	t->kvm[1].eax = KVM_FEATURE_NOP_DELAY | KVM_FEATURE_CLOCK | KVM_FEATURE_STABLE;
+}
+
+void cpuid_table_build(struct cpuid_table *t, const struct cpuid_request *r)
+{
+	memset(t, 0, sizeof(*t));
+	build_identity(t, r);
+	build_features(t, r);
+	build_topology(t, r);
+	build_caches(t, r);
+	build_xsave(t, r);
+	build_hypervisor(t, r);
+}
+
+static const struct cpuid_values *find(const struct cpuid_table *t, u32 leaf, u32 subleaf)
+{
+	static const struct cpuid_values zero;
+
+	if (leaf < CPUID_BASIC_LEAVES && subleaf == 0)
+		return &t->basic[leaf];
+	if (leaf - CPUID_EXTENDED < CPUID_EXTENDED_LEAVES)
+		return &t->extended[leaf - CPUID_EXTENDED];
+	if (leaf < CPUID_BASIC_LEAVES) {
+		for (u32 i = 0; i < t->sub_count; i++) {
+			if (t->sub[i].leaf == leaf && t->sub[i].subleaf == subleaf)
+				return &t->sub[i].values;
+		}
+		/* A leaf without subleaves ignores ECX. */
+		return leaf == CPUID_CACHE || leaf == CPUID_STRUCTURED || leaf == CPUID_TOPOLOGY ||
+				       leaf == CPUID_XSAVE
+			       ? &zero
+			       : &t->basic[leaf];
+	}
+	if (leaf - CPUID_HYPERVISOR < 2)
+		return &t->hypervisor[leaf - CPUID_HYPERVISOR];
+	if (leaf - LEAF_HYPERVISOR_KVM < 2)
+		return &t->kvm[leaf - LEAF_HYPERVISOR_KVM];
+	return leaf == LEAF_TIMING ? &t->timing : &zero;
+}
+
+struct cpuid_values cpuid_lookup(const struct cpuid_table *t, u32 leaf, u32 subleaf,
+				 const struct cpuid_context *context)
+{
+	struct cpuid_values v = *find(t, leaf, subleaf);
+
+	switch (leaf) {
+	case CPUID_FEATURES:
+		v.ebx = (u32)field_set(FEATURES_EBX_APIC_ID, v.ebx, context->apic_id);
+		if (context->osxsave)
+			v.ecx |= CPUID_1_ECX_OSXSAVE;
+		break;
+	case CPUID_TOPOLOGY:
+		v.ecx = (v.ecx & ~0xffU) | (subleaf & 0xff);
+		v.edx = context->apic_id;
+		break;
+	case CPUID_XSAVE:
+		if (subleaf == 0)
+			v.ebx = context->xsave_bytes;
+		else if (subleaf == 1)
+			v.ebx = context->xsave_bytes; /* no supervisor states: never larger */
+		break;
+	default:
+		break;
+	}
+	return v;
+}
+
+u32 cpuid_xsave_bytes(const struct cpuid_table *t, u64 xcr0)
+{
+	u32 bytes = XSAVE_LEGACY_BYTES;
+
+	for (u32 i = 0; i < t->sub_count; i++) {
+		const struct cpuid_values *v = &t->sub[i].values;
+
+		if (t->sub[i].leaf == CPUID_XSAVE && t->sub[i].subleaf >= 2 &&
+		    (xcr0 & BIT64(t->sub[i].subleaf)) != 0)
+			bytes = (u32)max_u64(bytes, v->eax + v->ebx);
+	}
+	return bytes;
+}

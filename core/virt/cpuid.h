@@ -1,0 +1,47 @@
+/* What CPUID tells a guest: built once per VM from the policy rows, then only looked up. */
+#pragma once
+
+#include "lib/base/types.h"
+
+#define CPUID_BASIC_LEAVES    0x10
+#define CPUID_EXTENDED_LEAVES 0x9
+#define CPUID_SUBLEAVES	      24
+
+struct cpuid_values {
+	u32 eax, ebx, ecx, edx;
+};
+
+struct cpuid_table {
+	struct cpuid_values basic[CPUID_BASIC_LEAVES]; /* subleaf 0 */
+	struct cpuid_values extended[CPUID_EXTENDED_LEAVES];
+	struct {
+		u32 leaf, subleaf;
+		struct cpuid_values values;
+	} sub[CPUID_SUBLEAVES]; /* subleaves above 0 */
+	u32 sub_count;
+	struct cpuid_values hypervisor[2], timing, kvm[2];
+};
+
+struct cpuid_request {
+	u32 cpus;
+	u64 tsc_khz;
+	u64 xcr0; /* states that may be enabled */
+	/* Reads the processor's own CPUID. */
+	struct cpuid_values (*host)(u32 leaf, u32 subleaf);
+};
+
+void cpuid_table_build(struct cpuid_table *table, const struct cpuid_request *request);
+
+/* What depends on the vCPU and its registers at the moment of the instruction. */
+struct cpuid_context {
+	u32 apic_id;
+	bool osxsave;	 /* CR4.OSXSAVE */
+	u32 xsave_bytes; /* area for what XCR0 enables now */
+};
+
+/* The answer for one leaf; zeroes where the policy has nothing. */
+struct cpuid_values cpuid_lookup(const struct cpuid_table *table, u32 leaf, u32 subleaf,
+				 const struct cpuid_context *context);
+
+/* Bytes of an XSAVE area in standard format for the states of `xcr0`. */
+u32 cpuid_xsave_bytes(const struct cpuid_table *table, u64 xcr0);

@@ -1,0 +1,243 @@
+/*
+ * Events for a guest: which one goes in at the next entry, and who makes them. Priorities follow
+ * SDM, "Priority Among Concurrent Events"; nesting follows "Conditions for Generating a Double
+ * Fault".
+ */
+#include "core/virt/events.h"
+
+#include "core/cpu/cpu.h"
+#include "core/cpu/insn.h"
+#include "core/sched/sched.h"
+#include "core/virt/engine.h"
+#include "lib/x86/registers.h"
+
+#define MSI_DESTINATION BITS64(19, 12)
+#define MSI_LOGICAL	BIT64(2)
+#define MSI_BASE	0xfee00000ULL
+#define MSI_BASE_MASK	0xfff00000ULL
+#define MSI_VECTOR	BITS64(7, 0)
+#define MSI_MODE	BITS64(10, 8)
+#define MSI_LEVEL	BIT64(15)
+
+u64 vcpu_tsc(const struct vcpu *v)
+{
+	return rdtsc() + v->tsc_offset;
+}
+
+static void vcpu_wake(struct vcpu *v)
+{
+	v->events = true;
+	if (v->thread)
+		sched_wake_guest(v->thread);
+}
+
+static bool is_contributory(u8 vector)
+{
+	return vector == EXC_DE || (vector >= EXC_TS && vector <= EXC_GP);
+}
+
+/* Whether `second`, raised while `first` was being delivered, makes a double fault. */
+static bool makes_double_fault(u8 first, u8 second)
+{
+	if (first == EXC_PF)
+		return second == EXC_PF || is_contributory(second);
+	return is_contributory(first) && is_contributory(second);
+}
+
+void vcpu_raise(struct vcpu *v, u8 vector, bool has_error, u32 error)
+{
+	const struct event *first = v->reinject.type != EVENT_NONE ? &v->reinject : &v->pending;
+
+	v->events = true;
+	if (first->type == EVENT_EXCEPTION && first->vector == EXC_DF) {
+		v->triple_fault = true;
+		return;
+	}
+	if (first->type == EVENT_EXCEPTION && makes_double_fault(first->vector, vector)) {
+		vector = EXC_DF;
+		has_error = true;
+		error = 0;
+	}
+	/* An interrupted delivery starts over by itself when the new exception's handler returns.
+	 */
+	v->reinject.type = EVENT_NONE;
+	v->pending = (struct event){ EVENT_EXCEPTION, vector, has_error, error };
+}
+
+void vcpu_accept_interrupt(struct vcpu *v, u8 vector, bool level)
+{
+	if (lapic_accept(&v->lapic, vector, level))
+		vcpu_wake(v);
+}
+
+static void timer_rearm(struct vcpu *v)
+{
+	u64 now = rdtsc();
+	u64 delay = lapic_timer_delay(&v->lapic, now + v->tsc_offset);
+
+	timer_set(&v->timer, delay == LAPIC_NEVER || now + delay < now ? TIMER_NEVER : now + delay);
+}
+
+void vcpu_timer_fire(struct timer *timer)
+{
+	struct vcpu *v = container_of(timer, struct vcpu, timer);
+
+	lapic_timer_expire(&v->lapic, vcpu_tsc(v));
+	timer_rearm(v);
+	vcpu_wake(v);
+}
+
+struct message {
+	u32 dest;
+	bool logical, level;
+	u8 mode, vector;
+};
+
+static void message_take(struct vcpu *v, const struct message *m)
+{
+	if (m->mode == LAPIC_NMI) {
+		v->nmi_pending = true;
+		vcpu_wake(v);
+	} else if (m->mode == LAPIC_FIXED || m->mode == LAPIC_LOWEST) {
+		vcpu_accept_interrupt(v, m->vector, m->level);
+	}
+	/* INIT, STARTUP and SMI have nothing to act on: one vCPU, no system management mode. */
+}
+
+static void message_deliver(struct vm *vm, const struct message *m)
+{
+	struct vcpu *lowest = NULL;
+
+	for (u32 i = 0; i < vm->vcpu_count; i++) {
+		struct vcpu *v = vm->vcpus[i];
+
+		if (!lapic_matches(&v->lapic, m->dest, m->logical))
+			continue;
+		if (m->mode != LAPIC_LOWEST)
+			message_take(v, m);
+		else if (!lowest || lapic_wins(&v->lapic, &lowest->lapic))
+			lowest = v;
+	}
+	if (lowest)
+		message_take(lowest, m);
+}
+
+static void ipi_send(struct vcpu *from, const struct lapic_ipi *ipi)
+{
+	struct vm *vm = from->vm;
+	struct message m = {
+		.dest = ipi->dest, .logical = ipi->logical, .mode = ipi->mode, .vector = ipi->vector
+	};
+
+	if (ipi->shorthand == LAPIC_TO_DEST) {
+		message_deliver(vm, &m);
+		return;
+	}
+	for (u32 i = 0; i < vm->vcpu_count; i++) {
+		bool self = vm->vcpus[i] == from;
+
+		if (ipi->shorthand == LAPIC_TO_SELF ? self
+						    : !self || ipi->shorthand == LAPIC_TO_ALL)
+			message_take(vm->vcpus[i], &m);
+	}
+}
+
+void vcpu_apply_effect(struct vcpu *v, const struct lapic_effect *effect)
+{
+	v->events = true; /* any access may have changed what is pending */
+	if (effect->what & LAPIC_EFFECT_TIMER)
+		timer_rearm(v);
+	if (effect->what & LAPIC_EFFECT_EOI)
+		v->eoi_pending = effect->eoi_vector;
+	if (effect->what & LAPIC_EFFECT_IPI)
+		ipi_send(v, &effect->ipi);
+}
+
+void vm_deliver_msi(struct vm *vm, u64 address, u32 data)
+{
+	struct message m = {
+		.dest = lapic_dest_from_u8((u8)field_get(MSI_DESTINATION, address)),
+		.logical = (address & MSI_LOGICAL) != 0,
+		.level = (data & MSI_LEVEL) != 0,
+		.mode = (u8)field_get(MSI_MODE, data),
+		.vector = (u8)field_get(MSI_VECTOR, data),
+	};
+
+	if ((address & MSI_BASE_MASK) == MSI_BASE)
+		message_deliver(vm, &m);
+}
+
+void vm_set_intr_line(struct vm *vm, bool level)
+{
+	vm->intr_line = level;
+	for (u32 i = 0; i < vm->vcpu_count; i++)
+		vcpu_wake(vm->vcpus[i]);
+}
+
+static bool extint_waits(const struct vcpu *v)
+{
+	return v->vm->intr_line && lapic_takes_extint(&v->lapic);
+}
+
+/* Decides what external interrupt to offer. True: the VMM must acknowledge the 8259 first. */
+static bool interrupt_decide(struct vcpu *v)
+{
+	int vector = v->extint;
+	bool ignore_tpr = vector >= 0;
+
+	if (vector < 0)
+		vector = lapic_pending(&v->lapic);
+	if (vector < 0 && extint_waits(v)) {
+		if (backend->intr_window(v))
+			return true;
+		vector = OFFER_WINDOW;
+	}
+	v->offered = vector;
+	backend->offer_interrupt(v, vector, ignore_tpr);
+	return false;
+}
+
+bool events_prepare(struct vcpu *v)
+{
+	struct event *event = v->reinject.type != EVENT_NONE ? &v->reinject : &v->pending;
+	bool injected = event->type != EVENT_NONE;
+
+	v->events = false;
+	if (injected) {
+		backend->inject(v, event);
+		event->type = EVENT_NONE;
+		v->events = v->pending.type != EVENT_NONE;
+	}
+	if (v->nmi_pending && !injected && backend->nmi_window(v)) {
+		backend->inject(v, &(struct event){ .type = EVENT_NMI, .vector = EXC_NMI });
+		v->nmi_pending = false;
+		injected = true;
+	}
+	if (v->nmi_pending)
+		v->events = true;
+	return interrupt_decide(v);
+}
+
+void events_collect(struct vcpu *v)
+{
+	if (v->reinject.type != EVENT_NONE)
+		v->events = true;
+	if (!v->offer_taken)
+		return;
+	v->offer_taken = false;
+	v->events = true;
+	v->counters->injected++;
+	if (v->extint >= 0 && v->offered == v->extint)
+		v->extint = -1;
+	else if (v->offered >= 0)
+		lapic_take(&v->lapic, (u8)v->offered);
+	v->offered = OFFER_NONE;
+}
+
+bool events_wake_from_halt(const struct vcpu *v)
+{
+	bool interrupt = v->extint >= 0 || lapic_pending(&v->lapic) >= 0 || extint_waits(v);
+
+	return v->nmi_pending || v->pending.type != EVENT_NONE ||
+	       (interrupt && backend->interrupts_enabled(v));
+}

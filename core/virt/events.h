@@ -1,0 +1,16 @@
+/* Which event a guest gets at its next entry. */
+#pragma once
+
+#include "lib/base/types.h"
+
+struct timer;
+struct vcpu;
+
+/* Before an entry, when vcpu->events says so. True: ask the VMM for the 8259's vector first. */
+bool events_prepare(struct vcpu *vcpu);
+/* After an exit: what the guest took. */
+void events_collect(struct vcpu *vcpu);
+/* Whether a vCPU in HLT has a reason to go on. */
+bool events_wake_from_halt(const struct vcpu *vcpu);
+/* The local APIC's timer has come. */
+void vcpu_timer_fire(struct timer *timer);

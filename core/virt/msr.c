@@ -1,0 +1,225 @@
+/* The MSR policy table and the handlers of emulated MSRs. */
+#include "core/virt/msr.h"
+
+#include "core/virt/engine.h"
+#include "lib/base/assert.h"
+
+#define MTRR_TYPE_BITS	  BITS64(7, 0)
+#define MTRR_DEF_WRITABLE (MTRR_DEF_TYPE | MTRR_DEF_FIXED | MTRR_DEF_ENABLE)
+#define EFER_WRITABLE	  (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
+#define PHYSICAL_RESERVED BITS64(63, 52)
+
+static bool memory_type_is_valid(u64 type)
+{
+	return type <= MEMORY_TYPE_WB && type != 2 && type != 3;
+}
+
+static bool msr_write_tsc(struct vcpu *vcpu, u32 index, u64 value)
+{
+	u64 delta = value - vcpu_tsc(vcpu);
+
+	(void)index;
+	vcpu->tsc_offset += delta;
+	backend->tsc_offset_set(vcpu, vcpu->tsc_offset);
+	lapic_tsc_jump(&vcpu->lapic, delta);
+	vcpu_apply_effect(vcpu, &(struct lapic_effect){ .what = LAPIC_EFFECT_TIMER });
+	return true;
+}
+
+static bool msr_read_apic_base(struct vcpu *vcpu, u32 index, u64 *value)
+{
+	(void)index;
+	*value = vcpu->lapic.base;
+	return true;
+}
+
+static bool msr_write_apic_base(struct vcpu *vcpu, u32 index, u64 value)
+{
+	struct lapic_effect effect = { 0 };
+
+	(void)index;
+	if (!lapic_base_write(&vcpu->lapic, value, &effect))
+		return false;
+	vcpu_apply_effect(vcpu, &effect);
+	return true;
+}
+
+static bool msr_read_tsc_deadline(struct vcpu *vcpu, u32 index, u64 *value)
+{
+	(void)index;
+	*value = lapic_tsc_deadline_read(&vcpu->lapic, vcpu_tsc(vcpu));
+	return true;
+}
+
+static bool msr_write_tsc_deadline(struct vcpu *vcpu, u32 index, u64 value)
+{
+	struct lapic_effect effect = { 0 };
+
+	(void)index;
+	lapic_tsc_deadline_write(&vcpu->lapic, value, vcpu_tsc(vcpu), &effect);
+	vcpu_apply_effect(vcpu, &effect);
+	return true;
+}
+
+static bool msr_read_x2apic(struct vcpu *vcpu, u32 index, u64 *value)
+{
+	return lapic_msr_read(&vcpu->lapic, index, vcpu_tsc(vcpu), value);
+}
+
+static bool msr_write_x2apic(struct vcpu *vcpu, u32 index, u64 value)
+{
+	struct lapic_effect effect = { 0 };
+
+	if (!lapic_msr_write(&vcpu->lapic, index, value, vcpu_tsc(vcpu), &effect))
+		return false;
+	vcpu_apply_effect(vcpu, &effect);
+	return true;
+}
+
+static bool msr_read_efer(struct vcpu *vcpu, u32 index, u64 *value)
+{
+	return backend->msr_get(vcpu, index, value);
+}
+
+/* SDM, "IA32_EFER": LME cannot change while paging is on; LMA is the processor's. */
+static bool msr_write_efer(struct vcpu *vcpu, u32 index, u64 value)
+{
+	u64 old;
+
+	if ((value & ~EFER_WRITABLE) != 0 || !backend->msr_get(vcpu, index, &old))
+		return false;
+	if (((old ^ value) & EFER_LME) != 0 && backend->paging_is_on(vcpu))
+		return false;
+	value = (value & ~EFER_LMA) | (old & EFER_LMA);
+	return backend->msr_set(vcpu, index, value);
+}
+
+static bool msr_read_pat(struct vcpu *vcpu, u32 index, u64 *value)
+{
+	return backend->msr_get(vcpu, index, value);
+}
+
+static bool msr_write_pat(struct vcpu *vcpu, u32 index, u64 value)
+{
+	for (u32 i = 0; i < 8; i++) {
+		u64 type = value >> (8 * i) & 0xff;
+
+		if (!memory_type_is_valid(type) && type != MEMORY_TYPE_UC_)
+			return false;
+	}
+	return backend->msr_set(vcpu, index, value);
+}
+
+static bool msr_read_mtrr_variable(struct vcpu *vcpu, u32 index, u64 *value)
+{
+	*value = vcpu->msr.mtrr_variable[index - MSR_IA32_MTRR_PHYSBASE0];
+	return true;
+}
+
+static bool msr_write_mtrr_variable(struct vcpu *vcpu, u32 index, u64 value)
+{
+	bool is_mask = (index & 1) != 0;
+	u64 reserved = is_mask ? BITS64(10, 0) : BITS64(11, 8);
+
+	if ((value & (reserved | PHYSICAL_RESERVED)) != 0)
+		return false;
+	if (!is_mask && !memory_type_is_valid(value & MTRR_TYPE_BITS))
+		return false;
+	vcpu->msr.mtrr_variable[index - MSR_IA32_MTRR_PHYSBASE0] = value;
+	return true;
+}
+
+/* The eleven fixed-range registers in one array: 64K, two 16K, eight 4K. */
+static u64 *mtrr_fixed_slot(struct vcpu *vcpu, u32 index)
+{
+	if (index == MSR_IA32_MTRR_FIX64K)
+		return &vcpu->msr.mtrr_fixed[0];
+	if (index <= MSR_IA32_MTRR_FIX16K_A000)
+		return &vcpu->msr.mtrr_fixed[1 + index - MSR_IA32_MTRR_FIX16K_8000];
+	return &vcpu->msr.mtrr_fixed[3 + index - MSR_IA32_MTRR_FIX4K_C000];
+}
+
+static bool msr_read_mtrr_fixed(struct vcpu *vcpu, u32 index, u64 *value)
+{
+	*value = *mtrr_fixed_slot(vcpu, index);
+	return true;
+}
+
+static bool msr_write_mtrr_fixed(struct vcpu *vcpu, u32 index, u64 value)
+{
+	for (u32 i = 0; i < 8; i++) {
+		if (!memory_type_is_valid(value >> (8 * i) & 0xff))
+			return false;
+	}
+	*mtrr_fixed_slot(vcpu, index) = value;
+	return true;
+}
+
+static bool msr_read_mtrr_default(struct vcpu *vcpu, u32 index, u64 *value)
+{
+	(void)index;
+	*value = vcpu->msr.mtrr_default;
+	return true;
+}
+
+static bool msr_write_mtrr_default(struct vcpu *vcpu, u32 index, u64 value)
+{
+	(void)index;
+	if ((value & ~MTRR_DEF_WRITABLE) != 0 || !memory_type_is_valid(value & MTRR_DEF_TYPE))
+		return false;
+	vcpu->msr.mtrr_default = value;
+	return true;
+}
+
+static const struct msr_row rows[] = {
+#define ROW(first, last, class, read, write, fixed, why) \
+	{ first, last, class, read, write, fixed, #first, why },
+#define MSR_PASS(msr, why) ROW(msr, msr, MSR_CLASS_PASS, NULL, NULL, 0, why)
+#define MSR_READ_PASS(msr, handler, why) \
+	ROW(msr, msr, MSR_CLASS_READ_PASS, NULL, msr_write_##handler, 0, why)
+#define MSR_EMULATE(first, last, handler, why) \
+	ROW(first, last, MSR_CLASS_EMULATE, msr_read_##handler, msr_write_##handler, 0, why)
+#define MSR_FIXED(first, last, value, why) ROW(first, last, MSR_CLASS_FIXED, NULL, NULL, value, why)
+#define MSR_TO_VMM(first, last, why)	   ROW(first, last, MSR_CLASS_VMM, NULL, NULL, 0, why)
+#include "core/virt/msr.def"
+#undef MSR_PASS
+#undef MSR_READ_PASS
+#undef MSR_EMULATE
+#undef MSR_FIXED
+#undef MSR_TO_VMM
+};
+
+static const struct msr_row refused = { .class = MSR_REFUSED, .name = "refused", .why = "no row" };
+
+/* GCC and clang make a decision tree of the case ranges: few instructions on the exit path. */
+const struct msr_row *msr_find(u32 index)
+{
+	switch (index) {
+#define ROW_AT(first, last)  \
+	case first ... last: \
+		return &rows[__COUNTER__ - FIRST_COUNTER];
+#define MSR_PASS(msr, why)		       ROW_AT(msr, msr)
+#define MSR_READ_PASS(msr, handler, why)       ROW_AT(msr, msr)
+#define MSR_EMULATE(first, last, handler, why) ROW_AT(first, last)
+#define MSR_FIXED(first, last, value, why)     ROW_AT(first, last)
+#define MSR_TO_VMM(first, last, why)	       ROW_AT(first, last)
+		enum { FIRST_COUNTER = __COUNTER__ + 1 };
+#include "core/virt/msr.def"
+	default:
+		return &refused;
+	}
+}
+
+const struct msr_row *msr_rows(u32 *count)
+{
+	*count = ARRAY_SIZE(rows);
+	return rows;
+}
+
+void msr_state_init(struct msr_state *msr)
+{
+	*msr = (struct msr_state){ .mtrr_default =
+					   MTRR_DEF_ENABLE | MTRR_DEF_FIXED | MEMORY_TYPE_WB };
+	for (u32 i = 0; i < MTRR_FIXED; i++)
+		msr->mtrr_fixed[i] = 0x0101010101010101ULL * MEMORY_TYPE_WB;
+}

@@ -1,0 +1,61 @@
+/* SDM, "Managing State Using the XSAVE Feature Set"; FXSAVE where there is no XSAVE. */
+#include "core/virt/resident.h"
+
+#include "core/cpu/cpu.h"
+#include "core/cpu/insn.h"
+#include "core/virt/vm.h"
+
+static void fpu_save(void *area)
+{
+	if (cpu_features.xsave) {
+		write_xcr0(cpu_features.xcr0);
+		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0U), "d"(~0U) : "memory");
+	} else {
+		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+	}
+}
+
+static void fpu_load(const void *area, u64 xcr0)
+{
+	if (cpu_features.xsave) {
+		write_xcr0(cpu_features.xcr0);
+		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0U), "d"(~0U) : "memory");
+		write_xcr0(xcr0);
+	} else {
+		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+	}
+}
+
+void resident_evict(struct vcpu *v)
+{
+	struct cpu *cpu = this_cpu();
+
+	if (cpu->resident != v)
+		return;
+	fpu_save(v->fpu);
+	v->dr[0] = read_dr0();
+	v->dr[1] = read_dr1();
+	v->dr[2] = read_dr2();
+	v->dr[3] = read_dr3();
+	if (cpu_features.rdtscp)
+		v->tsc_aux = rdmsr(MSR_IA32_TSC_AUX);
+	cpu->resident = NULL;
+}
+
+void resident_load(struct vcpu *v)
+{
+	struct cpu *cpu = this_cpu();
+
+	if (cpu->resident == v)
+		return;
+	if (cpu->resident)
+		resident_evict(cpu->resident);
+	fpu_load(v->fpu, v->xcr0);
+	write_dr0(v->dr[0]);
+	write_dr1(v->dr[1]);
+	write_dr2(v->dr[2]);
+	write_dr3(v->dr[3]);
+	if (cpu_features.rdtscp)
+		wrmsr(MSR_IA32_TSC_AUX, v->tsc_aux);
+	cpu->resident = v;
+}

@@ -1,0 +1,12 @@
+/*
+ * State that stays in the processor over exits and is switched only when another vCPU gets the
+ * processor: FPU and SIMD registers, XCR0, DR0-3, TSC_AUX. Root mode uses none of them.
+ */
+#pragma once
+
+struct vcpu;
+
+/* Makes this vCPU's state the one in the processor. */
+void resident_load(struct vcpu *vcpu);
+/* Saves this vCPU's state if it is in the processor. */
+void resident_evict(struct vcpu *vcpu);

@@ -1,0 +1,71 @@
+/* A virtual machine and its virtual processors, as the core keeps them. */
+#pragma once
+
+#include "core/cpu/timer.h"
+#include "core/mem/paging.h"
+#include "core/virt/backend.h"
+#include "core/virt/cpuid.h"
+#include "core/virt/lapic.h"
+#include "core/virt/msr.h"
+#include "lib/abi/vcpu.h"
+
+#define VM_MAX	    64
+#define VM_VCPU_MAX 64
+
+struct process;
+struct thread;
+
+struct vcpu {
+	struct vm *vm;
+	u32 index;
+	struct thread *thread;		/* the VMM thread that runs it, NULL before it exists */
+	struct vcpu_page *page;		/* shared with the VMM: its contents are the guest's */
+	struct vcpu_counters *counters; /* shared with the supervisor, which only reads */
+	void *virt;			/* the back end's part */
+
+	struct vm_exit exit;   /* the last exit, filled by run() */
+	struct event reinject; /* an event whose delivery the last exit interrupted */
+	struct event pending;  /* to inject at the next entry */
+	bool nmi_pending;
+	bool triple_fault; /* an exception during a double fault's delivery */
+	bool events;	   /* something about events changed: decide again before the next entry */
+	bool halted;	   /* waits in HLT */
+	bool offer_taken;  /* the guest took the interrupt that was offered */
+	int offered;	   /* the vector on offer, -1: none */
+	int extint;	   /* a vector of the 8259 that the VMM has acknowledged, -1: none */
+	int eoi_pending;   /* vector of a level interrupt whose end the VMM must hear, -1: none */
+
+	struct lapic lapic;
+	struct timer timer; /* the local APIC's */
+	u64 tsc_offset;	    /* guest TSC minus host TSC */
+	struct msr_state msr;
+	struct cpuid_table *cpuid;
+
+	/* Switched when another vCPU gets the processor, not at exits. */
+	u64 xcr0;
+	u32 xsave_bytes; /* of the states in xcr0, for CPUID */
+	u64 tsc_aux;
+	u64 dr[4];
+	void *fpu; /* XSAVE area, cpu_features.xsave_bytes */
+};
+
+struct vm {
+	u32 number;
+	char name[32];
+	struct process *process; /* its VMM */
+	struct page_table stage2;
+	u64 memory_bytes; /* asked for */
+	u64 low_bytes;	  /* RAM from guest-physical 0 */
+	u64 high_bytes;	  /* RAM from 4 GiB */
+	u32 vcpu_count;
+	struct vcpu *vcpus[VM_VCPU_MAX];
+	struct vcpu_counters *counters; /* one per vCPU, in pages of their own */
+	struct cpuid_table *cpuid;
+	bool intr_line; /* the 8259's INTR output */
+};
+
+/* Whether a guest-physical address is RAM of this VM. */
+static inline bool vm_is_ram(const struct vm *vm, gpa_t gpa)
+{
+	return gpa.raw < vm->low_bytes || gpa.raw - 4 * GIB < vm->high_bytes;
+}

@@ -1,0 +1,53 @@
+/* System-call numbers and the structures they pass. */
+#pragma once
+
+#include "lib/abi/manifest.h"
+#include "lib/abi/vcpu.h"
+
+enum syscall_number {
+#define SYSCALL(number, name, caller) SYSCALL_##name = (number),
+#include "lib/abi/syscall.def"
+#undef SYSCALL
+	SYSCALL_COUNT
+};
+
+#define LOG_TEXT_MAX 200U
+
+/* Notification bits of the supervisor: the console, and one for each VM; of a VMM: one. */
+#define NOTIFY_CONSOLE    BIT64(63)
+#define NOTIFY_VM(number) BIT64((number) % 63)
+#define NOTIFY_SUPERVISOR BIT64(0)
+#define WAIT_FOREVER      UINT64_MAX /* as a deadline */
+
+enum process_status {
+	PROCESS_NONE,	 /* no such VM */
+	PROCESS_RUNNING, /* or not started yet */
+	PROCESS_EXITED,	 /* in order, by exit() */
+	PROCESS_KILLED,	 /* a fault or a broken contract; the log says which */
+};
+
+#define MODULE_NAME_BYTES 32U
+
+struct module_info {
+	char name[MODULE_NAME_BYTES];
+	u64 bytes;
+	u64 address; /* where the supervisor sees it; 0: not mapped */
+};
+
+struct vm_request {
+	char name[32];
+	u64 memory_bytes; /* RAM that vm_ram_add() will add */
+	u32 cpus;
+	u32 kernel_module; /* index for module_info() */
+	u32 initrd_module; /* or MANIFEST_NO_FILE */
+	u32 reserved;	   /* zero */
+};
+
+struct machine_info {
+	u64 tsc_khz;
+	u64 wall_clock_s; /* UTC when the machine started, from its real-time clock */
+	u64 tsc_start;
+	u64 memory_total, memory_free; /* bytes */
+	u32 cpus;
+	u32 quiet; /* 1: the option "quiet" stands on the core's command line */
+};
