@@ -34,7 +34,7 @@ struct mc146818 {
 
 /* Power-on reset; the clock starts at 1970 until set. Of env, asks only for the time. */
 void mc146818_init(struct mc146818 *c, const struct dev_env *env);
-/* Says what time it is now: seconds since 1970, UTC. The new second begins now. */
+/* At reset: says what time it is now, in seconds since 1970, UTC. The new second begins now. */
 void mc146818_set_time(struct mc146818 *c, u64 utc_seconds);
 /* Stores the bytes of RAM below and above 4 GiB where firmware looks for them. */
 void mc146818_set_memory(struct mc146818 *c, u64 below_4g, u64 above_4g);

@@ -202,6 +202,23 @@ static void two_slave_requests_are_both_seen(void **state)
 	assert_int_equal(i8259_ack(&p.chip), 0x2a);
 }
 
+static void slave_that_ends_by_itself_loses_nothing(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_start(&p, 1, 3);
+	i8259_input(&p.chip, 9, true);
+	i8259_input(&p.chip, 10, true);
+	assert_int_equal(i8259_ack(&p.chip), 0x29);
+	assert_false(intr(&p));
+	master_command(&p, NONSPECIFIC_EOI);
+	assert_true(intr(&p));
+	assert_int_equal(i8259_ack(&p.chip), 0x2a);
+	master_command(&p, NONSPECIFIC_EOI);
+	assert_false(intr(&p));
+}
+
 static void special_nested_mode_lets_the_slave_interrupt_itself(void **state)
 {
 	struct pair p;
@@ -423,6 +440,7 @@ int main(void)
 		cmocka_unit_test(mask_holds_back_and_lets_go),
 		cmocka_unit_test(slave_comes_through_the_cascade),
 		cmocka_unit_test(two_slave_requests_are_both_seen),
+		cmocka_unit_test(slave_that_ends_by_itself_loses_nothing),
 		cmocka_unit_test(special_nested_mode_lets_the_slave_interrupt_itself),
 		cmocka_unit_test(withdrawn_request_is_spurious),
 		cmocka_unit_test(withdrawn_slave_request_is_spurious_on_the_slave),

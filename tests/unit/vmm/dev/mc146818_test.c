@@ -130,6 +130,13 @@ static void formats(void **state)
 	assert_int_equal(reg_read(&r, 4), 0x92); /* noon */
 	run_for(&r, 3600 * NS_PER_SECOND);
 	assert_int_equal(reg_read(&r, 4), 0x81);
+	reg_write(&r, 4, 0x92);
+	reg_write(&r, 0x0b, 0x02);
+	assert_int_equal(reg_read(&r, 4), 0x12);
+	reg_write(&r, 0x0b, 0x00);
+	reg_write(&r, 4, 0x12);
+	reg_write(&r, 0x0b, 0x02);
+	assert_int_equal(reg_read(&r, 4), 0x00);
 }
 
 static void frozen_time_is_memory(void **state)
