@@ -31,6 +31,9 @@ CORE_PURE = $(wildcard core/virt/lapic.c core/virt/cpuid.c core/virt/msr.c core/
 
 objs     = $(patsubst %,$(B)/$(1)/%.o,$(2))
 
+# Host programs have no core and no ring 3 to say what a failed assert() does.
+PURE_SRC += tests/support/assert.c
+
 all: $(B)/core.elf $(B)/vmm.elf $(B)/supervisor.elf $(B)/ringfence-image
 
 $(B)/core.elf: $(call objs,core,$(CORE_SRC)) core/core.ld
@@ -78,6 +81,6 @@ clean:
 	rm -rf $(B)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-include $(wildcard */*.mk tests/*/*.mk)
+include $(wildcard */*.mk */*/*.mk)
 .PHONY: all unit fuzz clean
 .SECONDARY:
