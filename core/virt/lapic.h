@@ -1,0 +1,159 @@
+/*
+ * The local APIC of a virtual processor: registers in xAPIC (memory-mapped) and x2APIC (MSR) mode,
+ * interrupt priority, the timer. Pure: time comes in as the guest's TSC, consequences go out as a
+ * struct lapic_effect, and the caller serialises all calls on one local APIC.
+ * SDM and APM, "Advanced Programmable Interrupt Controller (APIC)".
+ */
+#pragma once
+
+#include "lib/base/types.h"
+
+#define LAPIC_BASE_ADDRESS 0xfee00000ULL
+#define LAPIC_MSR_FIRST	   0x800U
+#define LAPIC_MSR_LAST	   0x8ffU
+#define LAPIC_REGS	   0x40U /* 16 bytes apart in xAPIC mode, one MSR each in x2APIC mode */
+#define LAPIC_NEVER	   UINT64_MAX
+#define LAPIC_BROADCAST	   UINT32_MAX
+
+/* IA32_APIC_BASE */
+#define APIC_BASE_BSP	  BIT64(8)
+#define APIC_BASE_X2APIC  BIT64(10)
+#define APIC_BASE_ENABLE  BIT64(11)
+#define APIC_BASE_ADDRESS BITS64(51, 12)
+
+/* One tick of the timer's input clock lasts this power of two of TSC ticks. */
+#define LAPIC_CLOCK_SHIFT 2U
+/* A periodic timer never runs faster than this, in TSC ticks, so that it cannot hog a processor. */
+#define LAPIC_PERIOD_MIN BIT64(17)
+
+/* Delivery modes of ICR, LVT and interrupt messages. */
+enum lapic_mode {
+	LAPIC_FIXED,
+	LAPIC_LOWEST,
+	LAPIC_SMI,
+	LAPIC_NMI = 4,
+	LAPIC_INIT,
+	LAPIC_STARTUP,
+	LAPIC_EXTINT,
+};
+
+enum lapic_shorthand { LAPIC_TO_DEST, LAPIC_TO_SELF, LAPIC_TO_ALL, LAPIC_TO_OTHERS };
+
+struct lapic {
+	u64 base; /* IA32_APIC_BASE */
+	u32 id;
+	u32 reg[LAPIC_REGS]; /* the registers that just keep a value */
+	u64 irr[4], isr[4], tmr[4];
+	u32 errors; /* since the last write of ESR, which moves them there */
+	bool armed;
+	u64 deadline; /* guest TSC of the next expiry, while armed */
+};
+
+/* An interprocessor interrupt to deliver; always edge-triggered. */
+struct lapic_ipi {
+	u32 dest;     /* LAPIC_BROADCAST, or an id or logical mask for lapic_matches() */
+	u8 vector;    /* of STARTUP: the page where the processor starts */
+	u8 mode;      /* enum lapic_mode: FIXED, LOWEST, SMI, NMI, INIT or STARTUP */
+	u8 shorthand; /* enum lapic_shorthand, never LAPIC_TO_SELF with FIXED (done inside) */
+	bool logical;
+};
+
+#define LAPIC_EFFECT_IPI   BIT32(0) /* deliver `ipi` */
+#define LAPIC_EFFECT_EOI   BIT32(1) /* tell the I/O APIC: level-triggered `eoi_vector` is done */
+#define LAPIC_EFFECT_TIMER BIT32(2) /* the timer changed: ask lapic_timer_delay() again */
+
+/* What an access asks of the caller. Any access may also change lapic_pending(). */
+struct lapic_effect {
+	u32 what; /* LAPIC_EFFECT_* */
+	u8 eoi_vector;
+	struct lapic_ipi ipi;
+};
+
+/* Power-up: xAPIC mode, software-disabled. */
+void lapic_init(struct lapic *l, u32 id, bool bsp);
+/* INIT signal: as power-up, but IA32_APIC_BASE (hence the mode) and the id stay. Stops the timer.
+ */
+void lapic_reset(struct lapic *l);
+/*
+ * What firmware leaves behind for an operating system that it boots: enabled, the 8259's output on
+ * LINT0, NMI on LINT1. For VMs whose kernel is loaded without firmware.
+ */
+void lapic_set_virtual_wire(struct lapic *l);
+
+static inline bool lapic_enabled(const struct lapic *l)
+{
+	return l->base & APIC_BASE_ENABLE;
+}
+
+static inline bool lapic_x2apic(const struct lapic *l)
+{
+	return l->base & APIC_BASE_X2APIC;
+}
+
+/*
+ * Register access. `now` is the guest's TSC. False means that the access takes #GP(0) and changed
+ * nothing. MSR indices run from LAPIC_MSR_FIRST to LAPIC_MSR_LAST; MMIO offsets from 0 to 0xfff,
+ * 32 bits wide, and have an effect only in xAPIC mode (elsewhere: reads of ones).
+ */
+MUST_USE bool lapic_msr_read(const struct lapic *l, u32 index, u64 now, u64 *value);
+MUST_USE bool lapic_msr_write(struct lapic *l, u32 index, u64 value, u64 now,
+			      struct lapic_effect *effect);
+u32 lapic_mmio_read(struct lapic *l, u32 offset, u64 now);
+void lapic_mmio_write(struct lapic *l, u32 offset, u32 value, u64 now, struct lapic_effect *effect);
+/* IA32_APIC_BASE: only legal mode changes, and the base address cannot move. Reads: l->base. */
+MUST_USE bool lapic_base_write(struct lapic *l, u64 value, struct lapic_effect *effect);
+/* IA32_TSC_DEADLINE: zero and ignored outside the timer's TSC-deadline mode. */
+u64 lapic_tsc_deadline_read(const struct lapic *l, u64 now);
+void lapic_tsc_deadline_write(struct lapic *l, u64 value, u64 now, struct lapic_effect *effect);
+
+/*
+ * A fixed or lowest-priority interrupt arrives. False when it is not accepted: local APIC disabled,
+ * or vector below 16 (which counts as an error).
+ */
+bool lapic_accept(struct lapic *l, u8 vector, bool level);
+/* The vector to inject now, or -1: the highest requested one whose class is above PPR's. */
+int lapic_pending(const struct lapic *l);
+/* The processor takes `vector`, which lapic_pending() returned: from IRR to ISR. */
+void lapic_take(struct lapic *l, u8 vector);
+u8 lapic_ppr(const struct lapic *l);
+
+/* CR8 is the upper half of TPR. */
+static inline u8 lapic_cr8_get(const struct lapic *l)
+{
+	return (u8)(l->reg[0x08] >> 4);
+}
+
+static inline void lapic_cr8_set(struct lapic *l, u8 cr8)
+{
+	l->reg[0x08] = (u32)(cr8 & 0xf) << 4;
+}
+
+/* Whether this processor takes the 8259's interrupt, and whether the NMI line reaches it. */
+bool lapic_takes_extint(const struct lapic *l);
+bool lapic_takes_nmi(const struct lapic *l);
+
+/* Destinations of xAPIC, I/O APIC and MSI messages have 8 bits, of which all ones is broadcast. */
+static inline u32 lapic_dest_from_u8(u8 dest)
+{
+	return dest == 0xff ? LAPIC_BROADCAST : dest;
+}
+
+/* Whether a message with this (widened) destination is for this local APIC. */
+bool lapic_matches(const struct lapic *l, u32 dest, bool logical);
+
+/* Lowest-priority arbitration between two that match: `a` wins over `b`. */
+static inline bool lapic_wins(const struct lapic *a, const struct lapic *b)
+{
+	return lapic_ppr(a) < lapic_ppr(b);
+}
+
+/* TSC ticks until the timer must be expired; 0: now; LAPIC_NEVER: no interrupt will come of it. */
+u64 lapic_timer_delay(const struct lapic *l, u64 now);
+/*
+ * Expires the timer if its time has come; harmless when early. A periodic timer stays on its grid,
+ * and periods that were missed give one interrupt.
+ */
+void lapic_timer_expire(struct lapic *l, u64 now);
+/* The guest's TSC jumps by `delta`, which counting timers must not notice. Ask for the delay again.
+ */
+void lapic_tsc_jump(struct lapic *l, u64 delta);
