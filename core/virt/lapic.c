@@ -177,9 +177,9 @@ u8 lapic_ppr(const struct lapic *l)
 
 int lapic_pending(const struct lapic *l)
 {
-	int vector = set_highest(l->irr);
+	int vector = set_highest(l->irr); /* none while disabled */
 
-	if (vector < 0 || !lapic_enabled(l))
+	if (vector < 0)
 		return -1;
 	return ((u32)vector & PRIORITY) > (lapic_ppr(l) & PRIORITY) ? vector : -1;
 }

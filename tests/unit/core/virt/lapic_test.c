@@ -312,11 +312,15 @@ static void msrs_need_x2apic_mode(void **state)
 	(void)state;
 	assert_false(readable2(ID));
 	assert_false(w2(TPR, 0));
+	w(TPR, 0x30);
+	w(ICRH, 0x05000000);
+	w(ICR, 0x4400);
 	assert_true(lapic_base_write(&apic, apic.base | APIC_BASE_X2APIC, &effect));
 	assert_true(readable2(ID));
 	assert_int_equal(r(ID), 0xffffffff);
 	w(TPR, 0x50);
-	assert_int_equal(r2(TPR), 0);
+	assert_int_equal(r2(TPR), 0x30);
+	assert_int_equal(r2(ICR), 0x4400); /* the destination has another shape here */
 }
 
 static void x2apic_id_and_ldr(void **state)
