@@ -23,11 +23,11 @@ VMM_SRC  := $(sort $(VMM_SRC))
 SUP_SRC  := $(sort $(SUP_SRC))
 
 # Pure code: compiled a second time for the host, under sanitizers, for unit tests and fuzzing.
+CORE_PURE := $(wildcard core/virt/lapic.c core/virt/cpuid.c core/virt/msr.c core/svm/insn_len.c \
+              core/mem/paging.c)
 PURE_SRC := $(filter-out lib/base/string.c lib/ring3/%,$(LIB_SRC)) \
             $(call find,vmm/dev,*.c) $(call find,vmm/emul,*.c) $(call find,vmm/board,*.c) \
             $(call find,vmm/load,*.c) $(CORE_PURE)
-CORE_PURE = $(wildcard core/virt/lapic.c core/virt/cpuid.c core/virt/msr.c core/svm/insn_len.c \
-              core/mem/paging.c)
 
 objs     = $(patsubst %,$(B)/$(1)/%.o,$(2))
 
@@ -83,4 +83,4 @@ clean:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 include $(wildcard */*.mk */*/*.mk)
 .PHONY: all unit fuzz clean
-.SECONDARY:
+.PRECIOUS: $(B)/host/%.o $(B)/fuzz-obj/%.o

@@ -1,0 +1,159 @@
+/*
+ * The local APIC under any sequence of accesses, interrupts and passing time: no undefined
+ * behaviour, no impossible register state, and a timer that always has a sane next expiry.
+ */
+#include <stdlib.h>
+
+#include "core/virt/lapic.h"
+#include "lib/base/cursor.h"
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
+
+#define MSR_INITIAL_COUNT 0x838U
+#define COUNT_PERIOD_MAX  BIT64(32 + 7 + LAPIC_CLOCK_SHIFT)
+#define JUMP_MASK	  BITS64(47, 0)
+
+enum op {
+	OP_MMIO_READ,
+	OP_MMIO_WRITE,
+	OP_MSR_READ,
+	OP_MSR_WRITE,
+	OP_BASE,
+	OP_DEADLINE,
+	OP_ACCEPT,
+	OP_TAKE,
+	OP_TIME,
+	OP_EXPIRE,
+	OP_TSC_JUMP,
+	OP_CR8,
+	OP_RESET,
+	OP_MATCH,
+	OP_COUNT
+};
+
+static void require(bool fact)
+{
+	if (!fact)
+		abort();
+}
+
+static void check_effect(const struct lapic_effect *e)
+{
+	require(!(e->what & ~(LAPIC_EFFECT_IPI | LAPIC_EFFECT_EOI | LAPIC_EFFECT_TIMER)));
+	if (!(e->what & LAPIC_EFFECT_IPI))
+		return;
+	require(e->ipi.shorthand <= LAPIC_TO_OTHERS && e->ipi.mode <= LAPIC_STARTUP &&
+		e->ipi.mode != LAPIC_NMI - 1);
+	if (e->ipi.mode <= LAPIC_LOWEST)
+		require(e->ipi.vector >= 16 && e->ipi.shorthand != LAPIC_TO_SELF);
+	if (e->ipi.mode >= LAPIC_INIT)
+		require(e->ipi.shorthand != LAPIC_TO_SELF && e->ipi.shorthand != LAPIC_TO_ALL);
+}
+
+static void check_state(const struct lapic *l, u64 now)
+{
+	int pending = lapic_pending(l);
+	u64 delay = lapic_timer_delay(l, now);
+	u64 lvt = 0, count = 0;
+
+	require((l->base & APIC_BASE_ADDRESS) == LAPIC_BASE_ADDRESS);
+	require(!lapic_x2apic(l) || lapic_enabled(l));
+	require(!((l->irr[0] | l->isr[0]) & 0xffff));
+	require(pending < 0 ||
+		(l->irr[pending / 64] >> (pending % 64) & 1 && pending > lapic_ppr(l)));
+	if (!lapic_enabled(l))
+		require(pending < 0 && delay == LAPIC_NEVER);
+	if (!lapic_x2apic(l))
+		return;
+	require(lapic_msr_read(l, 0x832, now, &lvt) && lapic_msr_read(l, 0x839, now, &count));
+	require(count <= l->reg[MSR_INITIAL_COUNT - LAPIC_MSR_FIRST]);
+	if (!(lvt & BIT64(18)) && delay != LAPIC_NEVER)
+		require(delay <= COUNT_PERIOD_MAX);
+}
+
+static void run_op(struct lapic *l, enum op op, u32 where, u64 value, u64 *now)
+{
+	struct lapic_effect effect = { 0 };
+	int vector = lapic_pending(l);
+	u64 read;
+
+	switch (op) {
+	case OP_MMIO_READ:
+		(void)lapic_mmio_read(l, where & 0xfff, *now);
+		break;
+	case OP_MMIO_WRITE:
+		lapic_mmio_write(l, where & 0xff0, (u32)value, *now, &effect);
+		break;
+	case OP_MSR_READ:
+		(void)!lapic_msr_read(l, LAPIC_MSR_FIRST + (where & 0xff), *now, &read);
+		break;
+	case OP_MSR_WRITE:
+		(void)!lapic_msr_write(l, LAPIC_MSR_FIRST + (where & 0xff), value, *now, &effect);
+		break;
+	case OP_BASE:
+		(void)!lapic_base_write(l, LAPIC_BASE_ADDRESS | (value & 0xd01), &effect);
+		break;
+	case OP_DEADLINE:
+		lapic_tsc_deadline_write(l, value, *now, &effect);
+		read = lapic_tsc_deadline_read(l, *now);
+		require(read == 0 || read == value);
+		break;
+	case OP_ACCEPT:
+		(void)lapic_accept(l, (u8)where, value & 1);
+		break;
+	case OP_TAKE:
+		if (vector >= 0)
+			lapic_take(l, (u8)vector);
+		require(vector < 0 || lapic_pending(l) < 0);
+		break;
+	case OP_TIME:
+		*now += value & JUMP_MASK;
+		break;
+	case OP_EXPIRE:
+		lapic_timer_expire(l, *now);
+		require(lapic_timer_delay(l, *now) > 0);
+		break;
+	case OP_TSC_JUMP:
+		lapic_tsc_jump(l, value);
+		*now += value;
+		break;
+	case OP_CR8:
+		lapic_cr8_set(l, (u8)value);
+		require(lapic_cr8_get(l) == (value & 0xf));
+		break;
+	case OP_RESET:
+		lapic_reset(l);
+		break;
+	default:
+		(void)lapic_matches(l, (u32)value, where & 1);
+		(void)lapic_takes_extint(l);
+		(void)lapic_takes_nmi(l);
+		break;
+	}
+	check_effect(&effect);
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	struct cursor c = cursor_over(data, size);
+	struct lapic apic;
+	u8 op, bytes;
+	u16 where;
+	u64 now = 0;
+
+	if (!cursor_read_u8(&c, &op) || !cursor_read_u64(&c, &now))
+		return 0;
+	lapic_init(&apic, op & 0x3f, op & 0x40);
+	if (op & 0x80)
+		lapic_set_virtual_wire(&apic);
+	while (cursor_read_u8(&c, &op) && cursor_read_u16(&c, &where) &&
+	       cursor_read_u8(&c, &bytes)) {
+		u64 value = 0;
+
+		if (!cursor_read(&c, &value, bytes % (sizeof(value) + 1)))
+			break;
+		run_op(&apic, op % OP_COUNT, where, value, &now);
+		check_state(&apic, now);
+	}
+	return 0;
+}
