@@ -1,7 +1,7 @@
 """ringfence-image: what it refuses, with the exact place; what it writes; and that it leaves nothing behind."""
 
 import os
-import shutil
+import resource
 import signal
 import struct
 import subprocess
@@ -490,15 +490,37 @@ def fake_path(place, script):
 def test_failing_grub_is_told_and_leaves_nothing(place):
     (place / "m.yaml").write_text(GOOD)
     (place / "out.iso").write_text("old")
-    env = fake_path(place, 'echo half > image.iso; mkdir "$TMPDIR/left"; echo no space >&2; exit 3')
+    script = 'echo half > image.iso; echo temporary in "$TMPDIR"; echo no space >&2; exit 3'
+    env = fake_path(place, script)
     before = snapshot(place)
     result = run(place, *iso_arguments(place), env=env)
     assert result.returncode == 1
     assert result.stderr == (
-        "no space\nringfence-image: grub-mkrescue failed; its messages are above\n"
+        "temporary in .\nno space\n"
+        "ringfence-image: grub-mkrescue failed; its messages are above\n"
     )
     assert snapshot(place) == before
     assert (place / "out.iso").read_text() == "old"
+
+
+@pytest.mark.parametrize("kind", ["--output", "--iso"])
+def test_full_disk_is_told_and_leaves_nothing(place, kind):
+    (place / "m.yaml").write_text(GOOD.replace("kernel: k", "kernel: big"))
+    arguments = ["--manifest", "m.yaml", "--output", "out"]
+    arguments = arguments if kind == "--output" else iso_arguments(place)
+
+    def limit_files():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that a write fails as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, MIB))
+
+    before = snapshot(place)
+    result = subprocess.run(
+        [TOOL, *arguments], cwd=place, capture_output=True, text=True, timeout=60,
+        preexec_fn=limit_files, restore_signals=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr == f"ringfence-image: cannot copy {place}/big: File too large\n"
+    assert snapshot(place) == before
 
 
 def test_missing_grub_is_told(place):
@@ -562,9 +584,12 @@ BAD_OPTIONS = [
     (["--manifest", "a", "--output", "o", "--iso", "i"], "--output and --iso exclude each other"),
     (["--manifest", "a", "--iso", "i", "--core", "c"], "--iso needs --supervisor"),
     (["--manifest", "a", "--vmm", "v"], "only --iso takes --vmm"),
-    (
-        ["--manifest", "a", "--core-cmdline", "it's"],
-        "--core-cmdline takes printable ASCII without quotes and backslashes",
+    *(
+        (
+            ["--manifest", "a", "--core-cmdline", text],
+            "--core-cmdline takes printable ASCII without quotes and backslashes",
+        )
+        for text in ("it's", 'a"b', "a\\b", "a\nb", "a\x7f", "\u00e9")
     ),
 ]
 
