@@ -42,9 +42,9 @@ $(B)/vmm.elf: $(call objs,ring3,$(VMM_SRC)) lib/ring3/ring3.ld
 	$(Q)$(CC) $(LINK) -Wl,-T,lib/ring3/ring3.ld -o $@ $(filter %.o,$^)
 $(B)/supervisor.elf: $(call objs,ring3,$(SUP_SRC)) lib/ring3/ring3.ld
 	$(Q)$(CC) $(LINK) -Wl,-T,lib/ring3/ring3.ld -o $@ $(filter %.o,$^)
-$(B)/ringfence-image: $(call find,tools,ringfence-image*.c) $(LIB_SRC)
+$(B)/ringfence-image: $(call find,tools,ringfence-image*.[ch]) lib/abi/manifest.h $(LIB_SRC)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(filter-out -MMD -MP,$(COMMON)) -O1 -o $@ $(filter-out lib/base/string.c lib/ring3/%,$(filter %.c,$^)) -lcyaml
+	$(Q)$(CC) $(filter-out -MMD -MP,$(COMMON)) -D_GNU_SOURCE -O1 -o $@ $(filter-out lib/base/string.c lib/ring3/%,$(filter %.c,$^)) -lyaml
 
 $(B)/core/%.o: %
 	@mkdir -p $(@D)

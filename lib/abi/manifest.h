@@ -36,15 +36,15 @@ enum manifest_restart {
 struct manifest_header {
 	u64 magic;
 	u32 version;
-	u32 length; /* of the whole blob, header included, in bytes */
-	u32 crc32;  /* CRC-32 (IEEE 802.3) of the blob with this field zero */
-	u32 vm_count;
-	u32 file_count;
-	u32 reserved; /* zero */
+	u32 length;	/* of the whole blob, header included, in bytes */
+	u32 crc32;	/* CRC-32 (IEEE 802.3) of the blob with this field zero */
+	u32 vm_count;	/* 1 to MANIFEST_VM_MAX */
+	u32 file_count; /* 1 to MANIFEST_FILE_MAX */
+	u32 reserved;	/* zero */
 };
 
 struct manifest_vm {
-	char name[32];	    /* [a-z0-9-], NUL-terminated and NUL-padded, unique */
+	char name[32];	    /* not empty, [a-z0-9-], NUL-terminated and NUL-padded, unique */
 	char cmdline[2048]; /* NUL-terminated and NUL-padded */
 	u64 memory_bytes;
 	u32 cpus;
@@ -56,8 +56,8 @@ struct manifest_vm {
 };
 
 struct manifest_file {
-	u64 bytes;
-	u32 crc32;
+	u64 bytes;    /* not zero */
+	u32 crc32;    /* of the file's content, as above */
 	u32 reserved; /* zero */
 };
 
@@ -65,12 +65,27 @@ static_assert(sizeof(struct manifest_header) == 32, "blob layout");
 static_assert(sizeof(struct manifest_vm) == 2112, "blob layout");
 static_assert(sizeof(struct manifest_file) == 16, "blob layout");
 
+/* The rules that both the writer and the reader of a blob apply. */
+static inline bool manifest_name_allows(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+}
+
+static inline bool manifest_memory_allows(u64 bytes)
+{
+	return bytes >= MANIFEST_MEMORY_MIN && bytes <= MANIFEST_MEMORY_MAX &&
+	       bytes % MANIFEST_MEMORY_UNIT == 0;
+}
+
 /* Checked views into a validated blob; the pointers lie inside the blob. */
 struct manifest {
 	const struct manifest_header *header;
 	const struct manifest_vm *vms;
 	const struct manifest_file *files;
 };
+
+/* The CRC-32 that belongs into the header of a blob of `size` bytes, a header at least. */
+u32 manifest_crc32(const void *blob, size_t size);
 
 /*
  * Validates a whole blob of `size` bytes at `blob` (8-byte aligned) and fills `out`. On failure
