@@ -5,7 +5,7 @@ compare with. Every wait ends: its seconds are multiplied by RINGFENCE_TIMEOUT_S
 """
 import os
 import pathlib
-import re
+import shutil
 import subprocess
 
 import pexpect
@@ -45,16 +45,29 @@ def vm(name="debian", kernel="cloud", cmdline="", **keys):
     }
 
 
-def make_iso(folder, vms, core_cmdline="qemu-exit"):
+def _call(*command):
+    done = subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        timeout=120 * SCALE,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
+
+
+def write_manifest(folder, vms):
     manifest = folder / "manifest.yaml"
     manifest.write_text(yaml.safe_dump({"vms": vms}, sort_keys=False))
+    return manifest
+
+
+def make_iso(folder, vms, core_cmdline="qemu-exit"):
     iso = folder / "ringfence.iso"
-    command = [BUILD / "ringfence-image", "--manifest", manifest, "--iso", iso]
+    command = [BUILD / "ringfence-image", "--manifest", write_manifest(folder, vms), "--iso", iso]
     for program in ("core", "supervisor", "vmm"):
         command += [f"--{program}", BUILD / f"{program}.elf"]
-    command += ["--core-cmdline", core_cmdline]
-    made = subprocess.run(command, capture_output=True, text=True, timeout=120 * SCALE, check=False)
-    assert made.returncode == 0, f"no image:\n{made.stdout}{made.stderr}"
+    _call(*command, "--core-cmdline", core_cmdline)
     return iso
 
 
@@ -131,6 +144,12 @@ class Machine:
         self._child.close()
         return self._child.exitstatus
 
+    def ends(self, status, seconds=REPLY_SECONDS):
+        """Waits for the end and insists on QEMU's exit status."""
+        got = self.wait(seconds)
+        if got != status:
+            self._fail(f"the machine ended with status {got}, expected {status}")
+
     def close(self):
         self._child.close(force=True)
         self._log.close()
@@ -149,36 +168,24 @@ def boot_bare(log, kernel="cloud", cmdline="", **options):
 # --- Images with a defect that ringfence-image would never write ---------------------------------
 
 
-def _xorriso(*arguments):
-    done = subprocess.run(
-        ["xorriso", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120 * SCALE,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def iso_path(iso, name):
-    """Where in the image the file with this name lies."""
-    found = re.findall(r"^'(.*)'$", _xorriso("-indev", iso, "-find", "/", "-name", name), re.M)
-    assert len(found) == 1, f"{name}: {found}"
-    return found[0]
-
-
-def iso_edit(iso, out, name, change):
-    """Copies an image with one file changed by `change(bytes) -> bytes`; it boots as before."""
-    inside = iso_path(iso, name)
-    file = out.with_suffix(".part")
-    file.unlink(missing_ok=True)
-    _xorriso("-osirrox", "on", "-indev", iso, "-extract", inside, file)
-    file.chmod(0o644)
-    file.write_bytes(change(file.read_bytes()))
-    out.unlink(missing_ok=True)
-    _xorriso("-indev", iso, "-outdev", out, "-boot_image", "any", "replay", "-map", file, inside)
-    return out
+def make_damaged_iso(folder, vms, name, change):
+    """An image in which one file, named `name`, went through `change(bytes) -> bytes`."""
+    root = folder / "root"
+    boot = root / "boot"
+    (boot / "grub").mkdir(parents=True)
+    files = folder / "files"
+    command = [BUILD / "ringfence-image", "--manifest", write_manifest(folder, vms)]
+    _call(*command, "--output", files, "--core-cmdline", "qemu-exit")
+    for file in files.iterdir():
+        file.rename(boot / ("grub/grub.cfg" if file.name == "grub.cfg" else file.name))
+    for program in ("core", "supervisor", "vmm"):
+        shutil.copy(BUILD / f"{program}.elf", boot)
+    (damaged,) = root.rglob(name)
+    damaged.write_bytes(change(damaged.read_bytes()))
+    iso = folder / "damaged.iso"
+    modules = "--install-modules=multiboot2 normal all_video part_msdos"
+    _call("grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", modules, "-o", iso, root)
+    return iso
 
 
 # --- Guests of a few instructions ----------------------------------------------------------------
@@ -190,7 +197,7 @@ def tiny_guest(folder, name):
     command = ["gcc", "-m32", "-nostdlib", "-static", "-no-pie", f"-DGUEST_{name}"]
     command += ["-Wl,-n,-Ttext=0x100000,--build-id=none,-z,noexecstack", "-o", elf]
     source = ROOT / "tests" / "system" / "guests" / "multiboot.S"
-    subprocess.run([*command, source], check=True, timeout=60 * SCALE)
+    _call(*command, source)
     return str(elf)
 
 

@@ -14,12 +14,12 @@ def test_stock_kernel_reaches_the_shell(ringfence, kernel, cpu, firmware):
     assert machine.run("echo $((6 * 7))").strip() == "42"
     assert "cloud" in machine.run("uname -r") or kernel == "amd64"
     machine.send("poweroff\n")
-    assert machine.wait() == console.ALL_ENDED
+    machine.ends(console.ALL_ENDED)
 
 
 def test_end_of_a_vm_is_reported_with_its_exits(ringfence):
     machine = ringfence(vm(cmdline='rf.run="true"'))
-    assert machine.wait(console.BOOT_SECONDS) == console.ALL_ENDED
+    machine.ends(console.ALL_ENDED, console.BOOT_SECONDS)
     report = machine.log.split("VM debian ended: power-off", 1)
     assert len(report) == 2, machine.log[-2000:]
     assert "cpuid" in report[1].lower(), "the exit table has no row for CPUID"
@@ -56,4 +56,4 @@ def test_reboot_restarts_the_guest_and_not_the_machine(ringfence):
     machine.boot_to_shell()
     assert machine.run("ls /tmp").strip() == ""
     machine.send("poweroff\n")
-    assert machine.wait() == console.ALL_ENDED
+    machine.ends(console.ALL_ENDED)

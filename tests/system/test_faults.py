@@ -4,12 +4,12 @@ import re
 import pytest
 
 import console
-from console import iso_edit, make_iso, tiny_vm, vm
+from console import make_damaged_iso, tiny_vm, vm
 
 
 def assert_refused(machine, *words):
     """The core or the supervisor gave up before any VM ran, and one line holds all the words."""
-    assert machine.wait(console.BOOT_SECONDS) == console.CORE_REFUSED
+    machine.ends(console.CORE_REFUSED, console.BOOT_SECONDS)
     lines = machine.log.split("\n")
     assert any(all(re.search(word, line, re.I) for word in words) for line in lines), (
         f"no line with {words}:\n" + "\n".join(lines[-30:])
@@ -62,8 +62,7 @@ def flip(offset):
     ],
 )
 def test_damaged_manifest_is_refused_whole(tmp_path, boot_iso, change):
-    good = make_iso(tmp_path, [vm()])
-    bad = iso_edit(good, tmp_path / "bad.iso", "manifest.bin", change)
+    bad = make_damaged_iso(tmp_path, [vm()], "manifest.bin", change)
     assert_refused(boot_iso(bad), "manifest")
 
 
@@ -90,19 +89,17 @@ def without_line(word):
     ],
 )
 def test_missing_module(tmp_path, boot_iso, module, words):
-    good = make_iso(tmp_path, [vm()])
-    bad = iso_edit(good, tmp_path / "bad.iso", "grub.cfg", without_line(module))
+    bad = make_damaged_iso(tmp_path, [vm()], "grub.cfg", without_line(module))
     assert_refused(boot_iso(bad), *words)
 
 
 def test_damaged_kernel_file_is_refused(tmp_path, boot_iso):
-    good = make_iso(tmp_path, [vm()])
-    bad = iso_edit(good, tmp_path / "bad.iso", "file-0", flip(100000))
+    bad = make_damaged_iso(tmp_path, [vm()], "file-0", flip(100000))
     assert_refused(boot_iso(bad), "file:0|kernel|module|checksum")
 
 
 def assert_crashed(machine, name, *words):
-    assert machine.wait(console.BOOT_SECONDS) == console.VM_FAILED
+    machine.ends(console.VM_FAILED, console.BOOT_SECONDS)
     ended = re.search(rf"^ringfence: VM {name} ended: crash: (.*)$", machine.log, re.M)
     assert ended, machine.log[-2000:]
     assert all(re.search(word, ended.group(1), re.I) for word in words), ended.group(0)

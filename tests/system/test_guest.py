@@ -23,9 +23,9 @@ def warnings(log):
 def test_no_warning_that_the_bare_machine_does_not_give(ringfence, bare, kernel):
     run = 'rf.run="dmesg -r"'
     plain = bare(kernel, cmdline=run)
-    assert plain.wait(console.BOOT_SECONDS) == 0
+    plain.ends(0, console.BOOT_SECONDS)
     guest = ringfence(vm(kernel=kernel, cmdline=run))
-    assert guest.wait(console.BOOT_SECONDS) == console.ALL_ENDED
+    guest.ends(console.ALL_ENDED, console.BOOT_SECONDS)
     assert "Linux version" in guest.log, "the log of the guest is not there"
     new = warnings(guest.log) - warnings(plain.log)
     new = {line for line in new if not any(re.search(known, line) for known in EXPLAINED)}
@@ -112,4 +112,4 @@ def test_reboot_by_each_way_that_a_pc_has(ringfence):
         machine.send("reboot\n")
     machine.boot_to_shell()
     machine.send("poweroff\n")
-    assert machine.wait() == console.ALL_ENDED
+    machine.ends(console.ALL_ENDED)
