@@ -1,0 +1,206 @@
+"""An emulated machine whose serial console a test reads and types on.
+
+`Ringfence` boots the real image from a manifest; `Bare` boots a kernel without a hypervisor, to
+compare with. Every wait ends: its seconds are multiplied by RINGFENCE_TIMEOUT_SCALE.
+"""
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pexpect
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+OVMF = "/usr/share/ovmf/OVMF.fd"
+SCALE = float(os.environ.get("RINGFENCE_TIMEOUT_SCALE", "1"))
+
+BOOT_SECONDS = 240
+REPLY_SECONDS = 120
+
+# What QEMU ends with when the core writes its exit device: (value << 1) | 1.
+ALL_ENDED = 33
+VM_FAILED = 35
+CORE_REFUSED = 37
+
+# The last line of the default guest's greeting.
+GREETING = r"'poweroff' ends this machine"
+
+
+def guest_file(name):
+    return str(BUILD / "guest" / name)
+
+
+def vm(name="debian", kernel="cloud", cmdline="", **keys):
+    """One VM of a manifest: a stock kernel with the default initramfs."""
+    return {
+        "name": name,
+        "kernel": guest_file(f"vmlinuz-{kernel}"),
+        "initrd": guest_file("initramfs.cpio.gz"),
+        "cmdline": f"console=ttyS0 quiet {cmdline}".strip(),
+        "memory": "512M",
+        "cpus": 1,
+        **keys,
+    }
+
+
+def _call(*command):
+    done = subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        timeout=120 * SCALE,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
+
+
+def write_manifest(folder, vms):
+    manifest = folder / "manifest.yaml"
+    manifest.write_text(yaml.safe_dump({"vms": vms}, sort_keys=False))
+    return manifest
+
+
+def make_iso(folder, vms, core_cmdline="qemu-exit"):
+    iso = folder / "ringfence.iso"
+    command = [BUILD / "ringfence-image", "--manifest", write_manifest(folder, vms), "--iso", iso]
+    for program in ("core", "supervisor", "vmm"):
+        command += [f"--{program}", BUILD / f"{program}.elf"]
+    _call(*command, "--core-cmdline", core_cmdline)
+    return iso
+
+
+class Machine:
+    """QEMU with its first serial port as console. With icount, time is instructions: a loaded
+    test machine changes nothing but the wall time."""
+
+    def __init__(self, log, what, cpu="EPYC", memory=768, firmware="bios", icount="sleep=off", cpus=1):
+        command = ["-machine", "q35", "-accel", "tcg", "-cpu", cpu, "-m", str(memory)]
+        command += ["-smp", str(cpus), "-display", "none", "-nic", "none", "-monitor", "none"]
+        command += ["-no-reboot", "-chardev", "stdio,id=console,signal=off"]
+        command += ["-serial", "chardev:console"]
+        command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
+        if icount:
+            command += ["-icount", f"shift=0,{icount}", "-rtc", "base=2026-01-01,clock=vm"]
+        if firmware == "uefi":
+            command += ["-bios", OVMF]
+        self.path = log
+        self._log = open(log, "w", encoding="utf-8")
+        self._child = pexpect.spawn(
+            "qemu-system-x86_64",
+            command + what,
+            encoding="utf-8",
+            codec_errors="replace",
+            dimensions=(50, 200),
+        )
+        self._child.logfile_read = self._log
+        self._child.delaybeforesend = None
+
+    @property
+    def log(self):
+        """Everything on the console so far, without QEMU's own warnings about TCG."""
+        self._log.flush()
+        lines = self.path.read_text(encoding="utf-8").replace("\r", "").split("\n")
+        return "\n".join(line for line in lines if "TCG doesn't support" not in line)
+
+    def _fail(self, problem):
+        tail = "\n".join(self.log.split("\n")[-40:])
+        raise AssertionError(f"{problem}\n--- end of {self.path} ---\n{tail}") from None
+
+    def expect(self, pattern, seconds=REPLY_SECONDS):
+        """Waits for a regular expression on the console and returns its match."""
+        try:
+            self._child.expect(pattern, timeout=seconds * SCALE)
+        except pexpect.TIMEOUT:
+            self._fail(f"waited {seconds * SCALE:.0f} s for {pattern!r}")
+        except pexpect.EOF:
+            self._fail(f"the machine ended before {pattern!r}")
+        return self._child.match
+
+    def send(self, text):
+        self._child.send(text)
+
+    def boot_to_shell(self):
+        self.expect(GREETING, BOOT_SECONDS)
+        self.expect("# ")
+
+    def run(self, command, seconds=REPLY_SECONDS):
+        """Types a command at the guest's shell; returns its output; it must succeed."""
+        self.send(f"{command}; echo status-$?-\n")
+        self.expect(r"echo status-\$\?-\r*\n", seconds)
+        match = self.expect(r"status-(\d+)-\r*\n", seconds)
+        output = self._child.before.replace("\r", "")
+        self.expect("# ", seconds)
+        assert match.group(1) == "0", f"{command!r} failed in the guest:\n{output}"
+        return output
+
+    def wait(self, seconds=REPLY_SECONDS):
+        """Waits until QEMU ends by itself; returns its exit status."""
+        try:
+            self._child.expect(pexpect.EOF, timeout=seconds * SCALE)
+        except pexpect.TIMEOUT:
+            self._fail(f"the machine still ran after {seconds * SCALE:.0f} s")
+        self._child.close()
+        return self._child.exitstatus
+
+    def ends(self, status, seconds=REPLY_SECONDS):
+        """Waits for the end and insists on QEMU's exit status."""
+        got = self.wait(seconds)
+        if got != status:
+            self._fail(f"the machine ended with status {got}, expected {status}")
+
+    def close(self):
+        self._child.close(force=True)
+        self._log.close()
+
+
+def boot_iso(log, iso, **options):
+    return Machine(log, ["-cdrom", str(iso)], **options)
+
+
+def boot_bare(log, kernel="cloud", cmdline="", **options):
+    """The same guest on the emulated machine itself."""
+    what = ["-kernel", guest_file(f"vmlinuz-{kernel}"), "-initrd", guest_file("initramfs.cpio.gz")]
+    return Machine(log, what + ["-append", f"console=ttyS0 quiet {cmdline}".strip()], **options)
+
+
+# --- Images with a defect that ringfence-image would never write ---------------------------------
+
+
+def make_damaged_iso(folder, vms, name, change):
+    """An image in which one file, named `name`, went through `change(bytes) -> bytes`."""
+    root = folder / "root"
+    boot = root / "boot"
+    (boot / "grub").mkdir(parents=True)
+    files = folder / "files"
+    command = [BUILD / "ringfence-image", "--manifest", write_manifest(folder, vms)]
+    _call(*command, "--output", files, "--core-cmdline", "qemu-exit")
+    for file in files.iterdir():
+        file.rename(boot / ("grub/grub.cfg" if file.name == "grub.cfg" else file.name))
+    for program in ("core", "supervisor", "vmm"):
+        shutil.copy(BUILD / f"{program}.elf", boot)
+    (damaged,) = root.rglob(name)
+    damaged.write_bytes(change(damaged.read_bytes()))
+    iso = folder / "damaged.iso"
+    modules = "--install-modules=multiboot2 normal all_video part_msdos"
+    _call("grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", modules, "-o", iso, root)
+    return iso
+
+
+# --- Guests of a few instructions ----------------------------------------------------------------
+
+
+def tiny_guest(folder, name):
+    """Assembles one of the guests in guests/multiboot.S; returns the VM's kernel."""
+    elf = folder / f"{name.lower()}.elf"
+    command = ["gcc", "-m32", "-nostdlib", "-static", "-no-pie", f"-DGUEST_{name}"]
+    command += ["-Wl,-n,-Ttext=0x100000,--build-id=none,-z,noexecstack", "-o", elf]
+    source = ROOT / "tests" / "system" / "guests" / "multiboot.S"
+    _call(*command, source)
+    return str(elf)
+
+
+def tiny_vm(folder, guest, **keys):
+    kernel = tiny_guest(folder, guest)
+    return {"name": guest.lower().replace("_", "-"), "kernel": kernel, "memory": "16M", **keys}

@@ -1,0 +1,37 @@
+/*
+ * The smallest guests: multiboot (version 1) programs of a few instructions, one for each value of
+ * GUEST. The VM's kernel in tests that need a guest which does exactly one wrong thing.
+ */
+#define MULTIBOOT_MAGIC 0x1badb002
+#define FAULT_VMM_PORT	0xf5
+
+	.text
+	.align 4
+	.long MULTIBOOT_MAGIC
+	.long 0
+	.long -MULTIBOOT_MAGIC
+
+	.globl _start
+_start:
+#if defined(GUEST_FAULT_VMM)
+	mov $1, %al
+	out %al, $FAULT_VMM_PORT
+#elif defined(GUEST_TRIPLE_FAULT)
+	lidt no_idt
+	ud2
+no_idt:
+	.word 0
+	.long 0
+#elif defined(GUEST_UNBACKED)
+	/* Runs on where there is neither memory nor a device. */
+	mov $0xd0000000, %eax
+	jmp *%eax
+#elif defined(GUEST_HANG)
+	/* Falls through: waits for an interrupt that cannot come. */
+#else
+#error "which guest?"
+#endif
+halt:
+	cli
+	hlt
+	jmp halt

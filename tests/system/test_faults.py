@@ -1,0 +1,142 @@
+"""Each thing that goes wrong is said in one line, ends in order, and stops nothing else."""
+import re
+
+import pytest
+
+import console
+from console import make_damaged_iso, tiny_vm, vm
+
+
+def assert_refused(machine, *words):
+    """The core or the supervisor gave up before any VM ran, and one line holds all the words."""
+    machine.ends(console.CORE_REFUSED, console.BOOT_SECONDS)
+    lines = machine.log.split("\n")
+    assert any(all(re.search(word, line, re.I) for word in words) for line in lines), (
+        f"no line with {words}:\n" + "\n".join(lines[-30:])
+    )
+    assert console.GREETING not in machine.log
+    assert "Linux version" not in machine.log
+
+
+@pytest.mark.parametrize(
+    "cpu, words",
+    [
+        ("EPYC,-svm", ("AMD-V|SVM",)),
+        ("EPYC,-npt", ("NPT|nested paging",)),
+        ("qemu64", ("NPT|nested paging",)),
+        ("EPYC,-lm", ("long mode|64-bit",)),
+    ],
+)
+def test_processor_without(ringfence, cpu, words):
+    assert_refused(ringfence(vm(), cpu=cpu), *words)
+
+
+def test_too_little_memory_for_the_machine(ringfence):
+    assert_refused(ringfence(vm(memory="512M"), memory=64), "memory")
+
+
+def test_too_little_memory_for_the_vms(ringfence):
+    assert_refused(ringfence(vm(memory="4G"), memory=512), "memory")
+
+
+def flip(offset):
+    def change(data):
+        return data[:offset] + bytes([data[offset] ^ 0x40]) + data[offset + 1 :]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(flip(0), id="magic"),
+        pytest.param(flip(8), id="version"),
+        pytest.param(flip(12), id="length"),
+        pytest.param(flip(16), id="checksum"),
+        pytest.param(flip(20), id="vm-count"),
+        pytest.param(flip(24), id="file-count"),
+        pytest.param(flip(80), id="command-line"),
+        pytest.param(lambda data: data[:-1], id="cut-short"),
+        pytest.param(lambda data: data[:40], id="header-only"),
+        pytest.param(lambda data: b"", id="empty"),
+    ],
+)
+def test_damaged_manifest_is_refused_whole(tmp_path, boot_iso, change):
+    bad = make_damaged_iso(tmp_path, [vm()], "manifest.bin", change)
+    assert_refused(boot_iso(bad), "manifest")
+
+
+def without_line(word):
+    """GRUB's configuration without the module whose last word is `word`."""
+
+    def change(data):
+        lines = data.decode().split("\n")
+        kept = [line for line in lines if not (line.startswith("module2") and line.endswith(word))]
+        assert len(kept) == len(lines) - 1, lines
+        return "\n".join(kept).encode()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "module, words",
+    [
+        ("supervisor", ("supervisor",)),
+        ("vmm", ("vmm",)),
+        ("manifest", ("manifest",)),
+        ("file:0", ("file:0|kernel|module",)),
+        ("file:1", ("file:1|initrd|module",)),
+    ],
+)
+def test_missing_module(tmp_path, boot_iso, module, words):
+    bad = make_damaged_iso(tmp_path, [vm()], "grub.cfg", without_line(module))
+    assert_refused(boot_iso(bad), *words)
+
+
+def test_damaged_kernel_file_is_refused(tmp_path, boot_iso):
+    bad = make_damaged_iso(tmp_path, [vm()], "file-0", flip(100000))
+    assert_refused(boot_iso(bad), "file:0|kernel|module|checksum")
+
+
+def assert_crashed(machine, name, *words):
+    machine.ends(console.VM_FAILED, console.BOOT_SECONDS)
+    ended = re.search(rf"^ringfence: VM {name} ended: crash: (.*)$", machine.log, re.M)
+    assert ended, machine.log[-2000:]
+    assert all(re.search(word, ended.group(1), re.I) for word in words), ended.group(0)
+    assert "all VMs ended" in machine.log
+
+
+def test_triple_fault_of_a_tiny_guest(ringfence, tmp_path):
+    machine = ringfence(tiny_vm(tmp_path, "TRIPLE_FAULT"))
+    assert_crashed(machine, "triple-fault", "triple fault|shutdown")
+
+
+def test_triple_fault_of_linux(ringfence):
+    machine = ringfence(vm(cmdline='reboot=t rf.run="reboot -f"'))
+    assert_crashed(machine, "debian", "triple fault|shutdown")
+
+
+def test_running_where_nothing_is(ringfence, tmp_path):
+    assert_crashed(ringfence(tiny_vm(tmp_path, "UNBACKED")), "unbacked")
+
+
+def test_vmm_that_crashes_takes_only_its_vm(ringfence, tmp_path):
+    machine = ringfence(tiny_vm(tmp_path, "FAULT_VMM", **{"fault-vmm": True}))
+    assert_crashed(machine, "fault-vmm", "vmm")
+    # The core itself went on: it reported, and ended in order.
+    assert "panic" not in machine.log.lower()
+
+
+def test_planted_fault_needs_the_manifest(ringfence, tmp_path):
+    machine = ringfence(tiny_vm(tmp_path, "FAULT_VMM"))
+    machine.expect("ringfence")
+    with pytest.raises(AssertionError, match="still ran"):
+        machine.wait(15)
+    assert "ended: crash" not in machine.log
+
+
+def test_kernel_that_is_none(ringfence, tmp_path):
+    junk = tmp_path / "junk"
+    junk.write_bytes(bytes(range(256)) * 64)
+    machine = ringfence({"name": "junk", "kernel": str(junk), "memory": "16M"})
+    assert_crashed(machine, "junk", "kernel|image|format")

@@ -1,0 +1,115 @@
+"""What a guest kernel says and measures is what it says and measures on the bare machine."""
+import re
+import time
+
+import pytest
+
+import console
+from console import vm
+
+# What differs by design: a pattern, and the reason that CAVEATS.md explains at length.
+EXPLAINED = {}
+
+
+def warnings(log):
+    """The kernel's messages of level warning and worse, without what differs from boot to boot."""
+    found = set()
+    for line in re.findall(r"^<[0-4]>\[ *[\d.]+\] (.*)$", log, re.M):
+        found.add(re.sub(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+", "N", line))
+    return found
+
+
+@pytest.mark.parametrize("kernel", ["cloud", "amd64"])
+def test_no_warning_that_the_bare_machine_does_not_give(ringfence, bare, kernel):
+    run = 'rf.run="dmesg -r"'
+    plain = bare(kernel, cmdline=run)
+    plain.ends(0, console.BOOT_SECONDS)
+    guest = ringfence(vm(kernel=kernel, cmdline=run))
+    guest.ends(console.ALL_ENDED, console.BOOT_SECONDS)
+    assert "Linux version" in guest.log, "the log of the guest is not there"
+    new = warnings(guest.log) - warnings(plain.log)
+    new = {line for line in new if not any(re.search(known, line) for known in EXPLAINED)}
+    assert not new, "\n".join(sorted(new))
+
+
+def uptime(machine):
+    return float(machine.run("cat /proc/uptime").split()[0])
+
+
+def timer_interrupts(machine):
+    """Of the local APIC, on the first processor."""
+    return int(re.search(r"LOC: *(\d+)", machine.run("cat /proc/interrupts")).group(1))
+
+
+def test_clocks_agree_about_a_sleep(ringfence):
+    machine = ringfence(vm())
+    machine.boot_to_shell()
+    # Timekeeping (TSC or PM timer), the RTC chip, and the timer interrupt that ends the sleep.
+    chip = "cat /sys/class/rtc/rtc0/since_epoch"
+    output = machine.run(f"{chip}; cat /proc/uptime; sleep 10; cat /proc/uptime; {chip}").split()
+    rtc = int(output[-1]) - int(output[0])
+    clock = float(output[3]) - float(output[1])
+    assert 10.0 <= clock < 10.5
+    assert 9 <= rtc <= 11
+
+
+def test_a_sleep_takes_that_long_outside_too(ringfence):
+    # An idle emulator waits in real time here, so the host's clock can judge the guest's.
+    machine = ringfence(vm(), icount="sleep=on")
+    machine.boot_to_shell()
+    machine.run("sleep 1")
+    began = time.monotonic()
+    machine.run("sleep 10")
+    assert time.monotonic() - began > 9.5
+
+
+def test_clock_calibration(ringfence):
+    machine = ringfence(vm())
+    machine.boot_to_shell()
+    log = machine.run("dmesg")
+    assert "timer not connected" not in log.lower()
+    # The emulated processor's TSC counts nanoseconds.
+    mhz = float(re.search(r"tsc: Detected ([\d.]+) MHz", log).group(1))
+    assert mhz == pytest.approx(1000, rel=0.02)
+    assert not re.search(r"unstable|Marking clocksource", log)
+
+
+def test_timer_interrupts_come(ringfence):
+    machine = ringfence(vm())
+    machine.boot_to_shell()
+    before = timer_interrupts(machine)
+    # Busy for a while: the tick runs.
+    machine.run("i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done")
+    assert timer_interrupts(machine) > before
+
+
+def test_serial_driver_uses_its_interrupt(ringfence):
+    machine = ringfence(vm())
+    machine.boot_to_shell()
+    assert re.search(r"ttyS0 at I/O 0x3f8 \(irq = 4,.*\) is a 16550A", machine.run("dmesg"))
+    row = re.compile(r"^ *4: *(\d+) .*ttyS0", re.M)
+    before = int(row.search(machine.run("cat /proc/interrupts")).group(1))
+    assert int(row.search(machine.run("cat /proc/interrupts")).group(1)) > before
+
+
+def test_acpi(ringfence):
+    machine = ringfence(vm())
+    machine.boot_to_shell()
+    tables = machine.run("ls /sys/firmware/acpi/tables").split()
+    assert {"APIC", "DSDT", "FACP", "FACS", "MCFG"} <= set(tables)
+    log = machine.run("dmesg")
+    assert re.search(r"ACPI: PM: \(supports.* S5\)", log)
+    assert "ACPI: Interpreter enabled" in log
+    assert not re.search(r"ACPI (Error|Warning|BIOS Error|Exception)", log)
+    assert re.search(r"^ *9: .*acpi", machine.run("cat /proc/interrupts"), re.M)
+
+
+def test_reboot_by_each_way_that_a_pc_has(ringfence):
+    machine = ringfence(vm())
+    for way in ("acpi", "pci", "kbd"):
+        machine.boot_to_shell()
+        machine.run(f"echo {way} >/sys/kernel/reboot/type")
+        machine.send("reboot\n")
+    machine.boot_to_shell()
+    machine.send("poweroff\n")
+    machine.ends(console.ALL_ENDED)
