@@ -66,7 +66,7 @@ static void check_files_fit(struct reader *r, const yaml_node_pair_t *memory)
 	if (vm->memory_bytes < bytes)
 		source_report(r->source, source_node(r->source, memory->value),
 			      "found less memory than kernel and initrd take, "
-			      "expected %lluM or more",
+			      "expected %luM or more",
 			      align_up(bytes, MANIFEST_MEMORY_UNIT) / MIB);
 }
 

@@ -1,0 +1,235 @@
+/* What a VMM does with the exits that the core gives it: one row a reason. */
+#include "lib/abi/layout.h"
+#include "lib/ring3/ring3.h"
+#include "lib/x86/registers.h"
+#include "vmm/board/memory_map.h"
+#include "vmm/emul/emul.h"
+#include "vmm/vmm.h"
+
+static void reply_done(struct vmm *v, u32 length)
+{
+	v->page->reply = VCPU_REPLY_DONE;
+	v->page->insn_length = length;
+	v->page->set_rflags = 0;
+}
+
+static void reply_exception(struct vmm *v, const struct emul_exception *e)
+{
+	v->page->reply = VCPU_REPLY_EXCEPTION;
+	v->page->vector = e->vector;
+	v->page->error_code = e->error_code;
+	v->page->cr2 = e->cr2;
+}
+
+static bool is_apic(gpa_t gpa)
+{
+	return align_down(gpa.raw, PAGE_SIZE) == MAP_LAPIC;
+}
+
+/* Registers of the local APIC are 32 bits wide on 16-byte boundaries; the core keeps them. */
+static u64 apic_read(gpa_t gpa)
+{
+	return syscall1(SYSCALL_apic_read, gpa.raw % PAGE_SIZE);
+}
+
+static bool memory_read(void *owner, gpa_t gpa, void *data, unsigned bytes)
+{
+	const struct vmm *v = owner;
+	const u8 *ram = vmm_ram(v, gpa, bytes);
+	u64 value = ~0ULL;
+	bool there = true;
+
+	if (ram) {
+		__builtin_memcpy(data, ram, bytes);
+		return true;
+	}
+	if (is_apic(gpa))
+		value = apic_read(gpa);
+	else
+		there = board_mmio_read((struct board *)(uintptr_t)&v->board, gpa, bytes, &value);
+	__builtin_memcpy(data, &value, bytes);
+	return there;
+}
+
+static bool memory_write(void *owner, gpa_t gpa, const void *data, unsigned bytes)
+{
+	struct vmm *v = owner;
+	u8 *ram = vmm_ram(v, gpa, bytes);
+	u64 value = 0;
+
+	if (ram) {
+		__builtin_memcpy(ram, data, bytes);
+		return true;
+	}
+	__builtin_memcpy(&value, data, bytes);
+	if (is_apic(gpa)) {
+		syscall2(SYSCALL_apic_write, gpa.raw % PAGE_SIZE, value);
+		return true;
+	}
+	return board_mmio_write(&v->board, gpa, bytes, value);
+}
+
+static bool memory_swap(void *owner, gpa_t gpa, u64 *expected, u64 desired, unsigned bytes)
+{
+	u8 *ram = vmm_ram(owner, gpa, bytes);
+
+	if (!ram)
+		return false;
+	if (bytes == sizeof(u32)) {
+		u32 old = (u32)*expected;
+
+		__atomic_compare_exchange_n((u32 *)(void *)ram, &old, (u32)desired, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		*expected = old;
+	} else {
+		__atomic_compare_exchange_n((u64 *)(void *)ram, expected, desired, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	}
+	return true;
+}
+
+static u32 port_in(void *owner, u16 port, unsigned bytes)
+{
+	struct vmm *v = owner;
+
+	return board_port_read(&v->board, port, bytes);
+}
+
+static void port_out(void *owner, u16 port, u32 value, unsigned bytes)
+{
+	struct vmm *v = owner;
+
+	board_port_write(&v->board, port, bytes, value);
+}
+
+static void unsupported(struct vmm *v, const struct emul_outcome *o)
+{
+	const u8 *b = o->bytes;
+
+	vmm_end(v, VM_END_CRASH, 0,
+		"cannot emulate the instruction at rip %lx (%s): %02x %02x %02x %02x %02x %02x",
+		v->page->state.rip, o->reason, b[0], b[1], b[2], b[3], b[4], b[5]);
+}
+
+/* An instruction that touched a device: decode and execute it here. */
+static void exit_emulate(struct vmm *v)
+{
+	const struct emul_env env = {
+		.memory = { v, memory_read, memory_write, memory_swap },
+		.port_in = port_in,
+		.port_out = port_out,
+	};
+	struct emul emul = {
+		.state = &v->page->state,
+		.gpr = v->page->gpr,
+		.env = &env,
+		.physical_bits = v->physical_bits,
+	};
+	struct emul_outcome outcome = { 0 };
+
+	switch (emul_step(&emul, &outcome)) {
+	case EMUL_DONE:
+		reply_done(v, outcome.insn_length);
+		v->page->set_rflags = outcome.sets_rflags;
+		v->page->rflags = outcome.rflags;
+		break;
+	case EMUL_AGAIN:
+		break;
+	case EMUL_EXCEPTION:
+		reply_exception(v, &outcome.exception);
+		break;
+	case EMUL_UNSUPPORTED:
+		unsupported(v, &outcome);
+	}
+}
+
+static void exit_mmio(struct vmm *v)
+{
+	if (v->page->exit.mmio.access & MMIO_FETCH)
+		vmm_end(v, VM_END_CRASH, 0,
+			"the guest runs code at %lx, where there is no memory (rip %lx)",
+			v->page->exit.mmio.gpa, v->page->state.rip);
+	exit_emulate(v);
+}
+
+/* IN leaves the register's upper bytes alone, except that 4 bytes clear the upper half. */
+static void io_in(struct vmm *v, u32 value, unsigned bytes)
+{
+	u64 *rax = &v->page->gpr[GPR_RAX];
+
+	if (bytes == 4)
+		*rax = value;
+	else
+		*rax = field_set(BITS64(8 * bytes - 1, 0), *rax, value);
+}
+
+static void exit_io(struct vmm *v)
+{
+	u16 port = v->page->exit.io.port;
+	unsigned bytes = v->page->exit.io.size;
+
+	if (v->page->exit.io.string) {
+		exit_emulate(v);
+		return;
+	}
+	if (v->page->exit.io.in)
+		io_in(v, board_port_read(&v->board, port, bytes), bytes);
+	else
+		board_port_write(&v->board, port, bytes, v->page->exit.io.value);
+	reply_done(v, v->page->exit.insn_length);
+}
+
+static void exit_msr(struct vmm *v)
+{
+	const struct emul_exception gp = { .vector = EXC_GP };
+
+	if (v->page->exit.msr.write &&
+	    pvclock_msr_write(v, v->page->exit.msr.index, v->page->exit.msr.value))
+		reply_done(v, v->page->exit.insn_length);
+	else
+		reply_exception(v, &gp);
+}
+
+static void exit_intr_ack(struct vmm *v)
+{
+	v->page->vector = board_intr_ack(&v->board);
+	v->page->reply = VCPU_REPLY_INTR;
+}
+
+static void exit_eoi(struct vmm *v)
+{
+	board_eoi(&v->board, (u8)v->page->exit.eoi.vector);
+}
+
+static void exit_shutdown(struct vmm *v)
+{
+	vmm_end(v, VM_END_CRASH, 0, "triple fault");
+}
+
+static void exit_fatal(struct vmm *v)
+{
+	vmm_end(v, VM_END_CRASH, 0, "exit '%s', code %lx", vm_exit_name(v->page->exit.reason),
+		v->page->exit.unknown.code);
+}
+
+static void exit_none(struct vmm *v)
+{
+	(void)v;
+}
+
+void exit_handle(struct vmm *v)
+{
+	static void (*const handlers[VM_EXIT_COUNT])(struct vmm * v) = {
+		[VM_EXIT_NONE] = exit_none,	    [VM_EXIT_IO] = exit_io,
+		[VM_EXIT_MMIO] = exit_mmio,	    [VM_EXIT_MSR] = exit_msr,
+		[VM_EXIT_INTR_ACK] = exit_intr_ack, [VM_EXIT_EOI] = exit_eoi,
+		[VM_EXIT_SHUTDOWN] = exit_shutdown, [VM_EXIT_UNKNOWN] = exit_fatal,
+		[VM_EXIT_RAM_FAULT] = exit_fatal,   [VM_EXIT_ENTRY_FAILED] = exit_fatal,
+	};
+	u32 reason = v->page->exit.reason;
+
+	if (reason >= VM_EXIT_COUNT || !handlers[reason])
+		exit_fatal(v);
+	else
+		handlers[reason](v);
+}

@@ -1,0 +1,97 @@
+/* A VMM's main thread: vCPU 0, and everything the VM's devices have to do in time. */
+#include "vmm/vmm.h"
+
+#include "lib/abi/layout.h"
+#include "lib/base/format.h"
+#include "lib/base/mul_div.h"
+#include "lib/ring3/ring3.h"
+#include "lib/x86/registers.h"
+#include "vmm/board/e820.h"
+
+static struct vmm vmm;
+
+void vmm_end(struct vmm *v, enum vm_end end, u32 status, const char *text, ...)
+{
+	va_list args;
+
+	va_start(args, text);
+	format_va(v->channel->reason, sizeof(v->channel->reason), text, args);
+	va_end(args);
+	v->channel->status = status;
+	__atomic_store_n(&v->channel->end, (u32)end, __ATOMIC_RELEASE);
+	ring3_exit(0);
+}
+
+u64 vmm_clock_ns(const struct vmm *v)
+{
+	return mul_div(ring3_tsc() - v->tsc_base, 1000000, v->tsc_khz);
+}
+
+u64 vmm_tsc_at(const struct vmm *v, u64 clock_ns)
+{
+	if (clock_ns == DEV_NEVER)
+		return WAIT_FOREVER;
+	return v->tsc_base + mul_div(clock_ns, v->tsc_khz, 1000000) + 1;
+}
+
+u8 *vmm_ram(const struct vmm *v, gpa_t gpa, u64 bytes)
+{
+	u64 low = e820_low_ram_end(v->channel->config.vm.memory_bytes);
+	u64 high = e820_high_ram_bytes(v->channel->config.vm.memory_bytes);
+	bool in_low = gpa.raw <= low && bytes <= low - gpa.raw;
+	bool in_high = gpa.raw >= 4 * GIB && gpa.raw - 4 * GIB <= high &&
+		       bytes <= high - (gpa.raw - 4 * GIB);
+
+	return in_low || in_high ? (u8 *)(VMM_RAM_BASE + gpa.raw) : NULL;
+}
+
+static void console_input(struct vmm *v)
+{
+	struct ring *ring = &v->channel->to_guest;
+	u8 byte;
+
+	while (uart16550_can_receive(&v->board.com1) && ring_get(ring, &byte)) {
+		if (!board_console_input(&v->board, byte))
+			break;
+	}
+}
+
+/* Everything that is due before the vCPU runs on. */
+static void devices_run(struct vmm *v)
+{
+	while (board_next_deadline(&v->board) <= vmm_clock_ns(v))
+		board_run_timers(&v->board);
+	console_input(v);
+	if (v->console_full && ring_used(&v->channel->from_guest) < RING_BYTES / 2) {
+		v->console_full = false;
+		board_console_ready(&v->board);
+	}
+	if (v->output_new) {
+		v->output_new = false;
+		syscall1(SYSCALL_notify, 0);
+	}
+}
+
+/* CPUID in ring 3 is the processor's own; a guest is told the same width. */
+static u32 physical_bits(void)
+{
+	u32 eax = CPUID_EXT_ADDRESS, ebx, ecx = 0, edx;
+
+	__asm__("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+	return (u32)field_get(CPUID_EXT8_EAX_PHYSICAL, eax);
+}
+
+int main(void)
+{
+	vmm.channel = (struct vm_channel *)VMM_CHANNEL_BASE;
+	vmm.page = (struct vcpu_page *)VMM_VCPU_BASE;
+	vmm.tsc_khz = vmm.channel->config.tsc_khz;
+	vmm.tsc_base = ring3_tsc();
+	vmm.physical_bits = physical_bits();
+	vmm_boot(&vmm);
+	for (;;) {
+		devices_run(&vmm);
+		syscall1(SYSCALL_vcpu_run, vmm_tsc_at(&vmm, board_next_deadline(&vmm.board)));
+		exit_handle(&vmm);
+	}
+}
