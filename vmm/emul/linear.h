@@ -9,8 +9,6 @@
 
 #include "vmm/emul/emul.h"
 
-#define SPAN_BYTES_MAX 16U
-
 /* An access that has been checked: one piece, or two if it crosses a page boundary. */
 struct span {
 	gpa_t gpa[2];
@@ -25,7 +23,7 @@ unsigned emul_stack_bytes(const struct emul *emul);
 u64 bytes_mask(unsigned bytes);
 
 /*
- * Checks and translates an access of 1 to SPAN_BYTES_MAX bytes; `access` is PF_WRITE, PF_FETCH or
+ * Checks and translates an access of 1 to INSN_BYTES_MAX bytes; `access` is PF_WRITE, PF_FETCH or
  * 0, the privilege level is the vCPU's. False: inject *exception.
  */
 MUST_USE bool span_map(const struct emul *emul, enum segment_name segment, u64 offset,

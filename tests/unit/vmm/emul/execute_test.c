@@ -333,8 +333,10 @@ static void page_faults_come_before_effects(void **state)
 	expect_exception("\x8b\x07", EXC_PF, 0, 0x1ff008);
 	expect_exception("\x89\x07", EXC_PF, PF_WRITE, 0x1ff008);
 	expect_exception("\x01\x07", EXC_PF, PF_WRITE, 0x1ff008);
+	m.gpr[GPR_RDI] = 0x1ff00f;
+	expect_exception("\x8a\x07", EXC_PF, 0, 0x1ff00f);
 	m.state.segment[SEG_SS].rights |= SEG_DPL;
-	expect_exception("\x89\x07", EXC_PF, PF_WRITE | PF_USER, 0x1ff008);
+	expect_exception("\x89\x07", EXC_PF, PF_WRITE | PF_USER, 0x1ff00f);
 
 	/* A read-only device page: the read half of the update must not happen. */
 	start_paging();
@@ -722,6 +724,9 @@ static void virtual_8086_is_a_user(void **state)
 	put(0x2000 + (CODE_AT >> 12) * 4, CODE_AT | RWU);
 	m.gpr[GPR_RBX] = 0xc004;
 	expect_exception("\x89\x07", EXC_PF, PF_WRITE | PF_USER, 0xc004);
+	/* Linear addresses wrap in 32 bits, the reported one too. */
+	m.state.segment[SEG_DS].base = 0xffffffff;
+	expect_exception("\x89\x07", EXC_PF, PF_WRITE | PF_USER, 0xc003);
 }
 
 int main(void)
