@@ -131,6 +131,21 @@ static void build_caches(struct cpuid_table *t, const struct cpuid_request *r)
 	}
 }
 
+/* Bytes of an XSAVE area in standard format for the states of `xcr0`. */
+static u32 xsave_bytes(const struct cpuid_table *t, u64 xcr0)
+{
+	u32 bytes = XSAVE_LEGACY_BYTES;
+
+	for (u32 i = 0; i < t->sub_count; i++) {
+		const struct cpuid_values *v = &t->sub[i].values;
+
+		if (t->sub[i].leaf == CPUID_XSAVE && t->sub[i].subleaf >= 2 &&
+		    (xcr0 & BIT64(t->sub[i].subleaf)) != 0)
+			bytes = (u32)max_u64(bytes, v->eax + v->ebx);
+	}
+	return bytes;
+}
+
 static void build_xsave(struct cpuid_table *t, const struct cpuid_request *r)
 {
 	struct cpuid_values *root = &t->basic[CPUID_XSAVE];
@@ -143,7 +158,7 @@ static void build_xsave(struct cpuid_table *t, const struct cpuid_request *r)
 		if (r->xcr0 & BIT64(state))
 			*slot(t, CPUID_XSAVE, state) = r->host(CPUID_XSAVE, state);
 	}
-	root->ecx = cpuid_xsave_bytes(t, r->xcr0);
+	root->ecx = xsave_bytes(t, r->xcr0);
 }
 
 static struct cpuid_values signature(u32 max, const char *text)
@@ -218,27 +233,12 @@ struct cpuid_values cpuid_lookup(const struct cpuid_table *t, u32 leaf, u32 subl
 		v.edx = context->apic_id;
 		break;
 	case CPUID_XSAVE:
-		if (subleaf == 0)
-			v.ebx = context->xsave_bytes;
-		else if (subleaf == 1)
-			v.ebx = context->xsave_bytes; /* no supervisor states: never larger */
+		/* Subleaf 1 counts supervisor states too, of which a guest has none. */
+		if (subleaf <= 1 && t->basic[CPUID_XSAVE].eax != 0)
+			v.ebx = xsave_bytes(t, context->xcr0);
 		break;
 	default:
 		break;
 	}
 	return v;
-}
-
-u32 cpuid_xsave_bytes(const struct cpuid_table *t, u64 xcr0)
-{
-	u32 bytes = XSAVE_LEGACY_BYTES;
-
-	for (u32 i = 0; i < t->sub_count; i++) {
-		const struct cpuid_values *v = &t->sub[i].values;
-
-		if (t->sub[i].leaf == CPUID_XSAVE && t->sub[i].subleaf >= 2 &&
-		    (xcr0 & BIT64(t->sub[i].subleaf)) != 0)
-			bytes = (u32)max_u64(bytes, v->eax + v->ebx);
-	}
-	return bytes;
 }

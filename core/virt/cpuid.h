@@ -35,13 +35,10 @@ void cpuid_table_build(struct cpuid_table *table, const struct cpuid_request *re
 /* What depends on the vCPU and its registers at the moment of the instruction. */
 struct cpuid_context {
 	u32 apic_id;
-	bool osxsave;	 /* CR4.OSXSAVE */
-	u32 xsave_bytes; /* area for what XCR0 enables now */
+	bool osxsave; /* CR4.OSXSAVE */
+	u64 xcr0;     /* asked for leaf 0Dh only */
 };
 
 /* The answer for one leaf; zeroes where the policy has nothing. */
 struct cpuid_values cpuid_lookup(const struct cpuid_table *table, u32 leaf, u32 subleaf,
 				 const struct cpuid_context *context);
-
-/* Bytes of an XSAVE area in standard format for the states of `xcr0`. */
-u32 cpuid_xsave_bytes(const struct cpuid_table *table, u64 xcr0);

@@ -26,13 +26,13 @@ static u64 low32(u64 value)
 static enum verdict exit_cpuid(struct vcpu *v)
 {
 	u64 *gpr = v->page->gpr;
+	u32 leaf = (u32)gpr[GPR_RAX];
 	const struct cpuid_context context = {
 		.apic_id = v->lapic.id,
 		.osxsave = (backend->cr4_get(v) & CR4_OSXSAVE) != 0,
-		.xsave_bytes = v->xsave_bytes,
+		.xcr0 = leaf == CPUID_XSAVE ? resident_xcr0(v) : 0,
 	};
-	struct cpuid_values values =
-		cpuid_lookup(v->cpuid, (u32)gpr[GPR_RAX], (u32)gpr[GPR_RCX], &context);
+	struct cpuid_values values = cpuid_lookup(v->cpuid, leaf, (u32)gpr[GPR_RCX], &context);
 
 	gpr[GPR_RAX] = values.eax;
 	gpr[GPR_RBX] = values.ebx;
@@ -144,7 +144,6 @@ static enum verdict exit_xsetbv(struct vcpu *v)
 	if (!xcr0_is_valid(v, value) || backend->cpl_get(v) != 0)
 		return raise_gp(v);
 	v->xcr0 = value;
-	v->xsave_bytes = cpuid_xsave_bytes(v->cpuid, value);
 	write_xcr0(value); /* this vCPU's state is resident: it just ran */
 	return INSN_DONE;
 }

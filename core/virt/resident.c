@@ -26,12 +26,21 @@ static void fpu_load(const void *area, u64 xcr0)
 	}
 }
 
+/* Read back, not remembered: QEMU's processor lets a guest execute XSETBV without an exit. */
+u64 resident_xcr0(const struct vcpu *v)
+{
+	if (!cpu_features.xsave || this_cpu()->resident != v)
+		return v->xcr0;
+	return read_xcr0();
+}
+
 void resident_evict(struct vcpu *v)
 {
 	struct cpu *cpu = this_cpu();
 
 	if (cpu->resident != v)
 		return;
+	v->xcr0 = resident_xcr0(v);
 	fpu_save(v->fpu);
 	v->dr[0] = read_dr0();
 	v->dr[1] = read_dr1();

@@ -4,9 +4,13 @@
  */
 #pragma once
 
+#include "lib/base/types.h"
+
 struct vcpu;
 
 /* Makes this vCPU's state the one in the processor. */
 void resident_load(struct vcpu *vcpu);
 /* Saves this vCPU's state if it is in the processor. */
 void resident_evict(struct vcpu *vcpu);
+/* The XCR0 of this vCPU now. */
+u64 resident_xcr0(const struct vcpu *vcpu);

@@ -27,7 +27,6 @@ enum err vcpu_create(struct vm *vm, u32 index)
 	v->offered = OFFER_NONE;
 	v->events = true;
 	v->xcr0 = XCR0_X87;
-	v->xsave_bytes = cpuid_xsave_bytes(v->cpuid, v->xcr0);
 	v->page = heap_shared_alloc(sizeof(*v->page), process_owner(vm->process));
 	v->fpu = heap_try_alloc(cpu_features.xsave_bytes);
 	if (!v->page || !v->fpu) {

@@ -43,7 +43,6 @@ struct vcpu {
 
 	/* Switched when another vCPU gets the processor, not at exits. */
 	u64 xcr0;
-	u32 xsave_bytes; /* of the states in xcr0, for CPUID */
 	u64 tsc_aux;
 	u64 dr[4];
 	void *fpu; /* XSAVE area, cpu_features.xsave_bytes */

@@ -249,6 +249,7 @@ static inline bool exception_has_error(unsigned vector)
 #define MSR_AMD_TSC_RATIO	    0xc0000104U
 #define MSR_AMD_SYSCFG		    0xc0010010U
 #define MSR_AMD_HWCR		    0xc0010015U
+#define MSR_AMD_NB_CFG		    0xc001001fU
 #define MSR_AMD_INT_PENDING	    0xc0010055U
 #define MSR_AMD_VM_CR		    0xc0010114U
 #define MSR_AMD_VM_HSAVE_PA	    0xc0010117U

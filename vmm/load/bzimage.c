@@ -95,7 +95,7 @@ struct bzimage {
 bool bzimage_is(struct load_blob kernel)
 {
 	struct cursor c = cursor_over(kernel.data, kernel.bytes);
-	u32 magic;
+	u32 magic = 0;
 
 	return cursor_seek(&c, SETUP_MAGIC_AT) && cursor_read_u32(&c, &magic) &&
 	       magic == SETUP_MAGIC;

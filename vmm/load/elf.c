@@ -19,7 +19,7 @@
 #define PH_COUNT 64U /* more than kernels have */
 
 struct elf_ident {
-	u32 magic;
+	u32 magic = 0;
 	u8 size, order, version;
 	u8 pad[9];
 };
@@ -69,7 +69,7 @@ static struct cursor blob_cursor(struct load_blob blob)
 bool elf_is(struct load_blob file)
 {
 	struct cursor c = blob_cursor(file);
-	u32 magic;
+	u32 magic = 0;
 
 	return cursor_read_u32(&c, &magic) && magic == ELF_MAGIC;
 }
