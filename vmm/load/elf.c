@@ -19,7 +19,7 @@
 #define PH_COUNT 64U /* more than kernels have */
 
 struct elf_ident {
-	u32 magic = 0;
+	u32 magic;
 	u8 size, order, version;
 	u8 pad[9];
 };
