@@ -19,6 +19,8 @@
 #define WINDOW_SLOTS 512U
 
 extern volatile u64 window_pt[WINDOW_SLOTS];
+/* Of the identity map: 512 GiB, 1 GiB and 2 MiB an entry. */
+extern volatile u64 pml4[512], pdpt[512], pd[4 * 512];
 
 /* Maps slot `slot` to the page at `physical` with PTE_* flags; returns its linear address. */
 u64 window_map(unsigned slot, u64 physical, u64 flags);
