@@ -11,7 +11,7 @@ const char micro_name[] = "cpuid";
 
 #define LEAF_HYPERVISOR 0x40000000U
 #define LEAF_KVM	0x40000100U
-#define HV_SIGNATURE	"RingfenceHV " /* the first 12 bytes count */
+#define HV_SIGNATURE	"RingfenceHV\0"
 #define KVM_SIGNATURE	"KVMKVMKVM\0\0\0"
 
 enum output { EAX, EBX, ECX, EDX };

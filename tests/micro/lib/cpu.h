@@ -195,6 +195,12 @@ static inline void cpu_pause(void)
 	asm volatile("pause" ::: "memory");
 }
 
+/* PAUSE may exit and RDTSC is slow in an emulated machine: waiting loops spin like this. */
+static inline void cpu_spin(unsigned count)
+{
+	asm volatile("1: decl %0; jnz 1b" : "+r"(count)::"cc");
+}
+
 static inline void irq_enable(void)
 {
 	asm volatile("sti" ::: "memory");

@@ -7,7 +7,7 @@
 #define P61_SPEAKER	  0x02
 #define P61_OUT2	  0x20
 #define CALIBRATION_TICKS 5966U /* 5 ms */
-#define POLL_SPINS	  200U
+#define POLL_SPINS	  1000U
 
 void pit_start(unsigned channel, unsigned mode, u16 count)
 {
@@ -54,8 +54,7 @@ static u64 calibrate(void)
 	pit_start(2, 0, CALIBRATION_TICKS);
 	start = rdtsc();
 	while (!(in_byte(PORT_61) & P61_OUT2))
-		for (unsigned i = 0; i < POLL_SPINS; i++)
-			cpu_pause();
+		cpu_spin(POLL_SPINS);
 	return (rdtsc() - start) * PIT_HZ / (CALIBRATION_TICKS * 1000ULL);
 }
 
@@ -83,7 +82,7 @@ void delay_us(u64 us)
 	u64 end = rdtsc() + us_to_tsc(us);
 
 	while (rdtsc() < end)
-		cpu_pause();
+		cpu_spin(POLL_SPINS);
 }
 
 bool wait_for_count(const volatile u64 *counter, u64 target, u64 timeout_us)
@@ -91,6 +90,6 @@ bool wait_for_count(const volatile u64 *counter, u64 target, u64 timeout_us)
 	u64 end = rdtsc() + us_to_tsc(timeout_us);
 
 	while (*counter < target && rdtsc() < end)
-		cpu_pause();
+		cpu_spin(POLL_SPINS);
 	return *counter >= target;
 }
