@@ -77,8 +77,13 @@ static void trap_go_on(struct trap_frame *frame)
 
 	if (fixup) {
 		trap.offset = frame->rip - fixup->begin;
+		trap.length = fixup->end - fixup->begin;
 		frame->rip = fixup->end;
 		frame->rflags &= ~RFLAGS_TF;
+		return;
+	}
+	if (!trap_escape.rip && frame->vector == VEC_DB) {
+		frame->rflags &= ~RFLAGS_TF; /* a single step that came late: the checks tell */
 		return;
 	}
 	if (!trap_escape.rip)

@@ -39,6 +39,7 @@ struct trap {
 	u64 count;
 	u64 vector, error, rip, cs, rflags, rsp, ss, rax;
 	u64 offset; /* of rip from the start of the TRAPPING() code */
+	u64 length; /* of that code */
 	u64 cr2;    /* of a #PF */
 	u64 dr6;    /* of a #DB */
 };

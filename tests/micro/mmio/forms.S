@@ -6,6 +6,7 @@
  */
 #define FLAGS_ALL   0x8d5 /* OF SF ZF AF PF CF */
 #define FLAGS_LOGIC 0x8c5 /* AF is undefined */
+#define FLAGS_LOGIC_SHIFT 0x0c5 /* OF is undefined, too */
 #define FLAGS_CF    0x001 /* only CF is defined */
 #define ANYWHERE    0
 #define HOLE_ONLY   1 /* touches more than one register */
@@ -136,6 +137,19 @@ forms_begin:
 	form 4, FLAGS_ALL, "xchgq %rsi, %rdi; lodsl; xchgq %rsi, %rdi"
 	form 1, FLAGS_ALL, "xchgq %rsi, %rdi; rep lodsb; xchgq %rsi, %rdi", HOLE_ONLY
 	form 4, FLAGS_ALL, "xorl %ecx, %ecx; rep stosl"
+	form 1, FLAGS_ALL, "movb $0xa6, %al; scasb"
+	form 4, FLAGS_ALL, "repe scasl", HOLE_ONLY
+	form 4, FLAGS_ALL, "cmpsl"
+	form 1, FLAGS_ALL, "repne cmpsb", HOLE_ONLY
+	/* Conditional moves and sets, shifts. */
+	form 4, FLAGS_ALL, "cmovcl (%rdi), %eax"
+	form 4, FLAGS_ALL, "cmovncl (%rdi), %eax"
+	form 1, FLAGS_ALL, "setc (%rdi)"
+	form 1, FLAGS_ALL, "setnz (%rdi)"
+	form 4, FLAGS_LOGIC, "shll $1, (%rdi)"
+	form 4, FLAGS_LOGIC_SHIFT, "shrl $3, (%rdi)"
+	form 4, FLAGS_LOGIC_SHIFT, "sarl %cl, (%rdi)"
+	form 1, FLAGS_CF, "rolb $2, (%rdi)"
 	/* The stack. */
 	form 8, FLAGS_ALL, "pushq (%rdi); popq %rax"
 	form 8, FLAGS_ALL, "pushq %rax; popq (%rdi)"
