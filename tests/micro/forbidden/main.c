@@ -15,6 +15,7 @@ const char micro_name[] = "forbidden";
 #define CR4_PCIDE	  BIT64(17)
 #define CR4_TSD		  BIT64(2)
 #define CR3_RESERVED	  BIT64(55)
+#define CPUID1_ECX_VMX	  BIT32(5)
 #define CPUID1_ECX_PCID	  BIT32(17)
 
 /* Each must be #UD in a machine that says it has none of this. RAX points to a page. */
@@ -156,8 +157,10 @@ static void check_control_registers(void)
 	check_fault(VEC_GP, 0, "CR4 bit 31");
 	write_cr4(cr4 | CR4_RESERVED_HIGH);
 	check_fault(VEC_GP, 0, "CR4 bit 63");
-	write_cr4(cr4 | CR4_VMXE);
-	check_fault(VEC_GP, 0, "CR4.VMXE");
+	if (!(cpuid(1, 0).ecx & CPUID1_ECX_VMX)) {
+		write_cr4(cr4 | CR4_VMXE);
+		check_fault(VEC_GP, 0, "CR4.VMXE");
+	}
 	if (!(cpuid(1, 0).ecx & CPUID1_ECX_PCID)) {
 		write_cr4(cr4 | CR4_PCIDE);
 		check_fault(VEC_GP, 0, "CR4.PCIDE");

@@ -57,6 +57,12 @@ static void on_irq_without_eoi(struct trap_frame *frame)
 	log_frame(frame);
 }
 
+/* A local APIC may always send its spurious vector; it wants no EOI. */
+static void on_spurious(struct trap_frame *frame)
+{
+	(void)frame;
+}
+
 static bool log_is(unsigned count, const u8 *vectors)
 {
 	if (entries.count != count)
@@ -476,6 +482,7 @@ void micro_main(void)
 	trap_handle(V_MIDDLE, on_irq);
 	trap_handle(V_MIDDLE + 1, on_irq);
 	trap_handle(V_HIGH, on_irq);
+	trap_handle(SPURIOUS_VECTOR, on_spurious);
 	check_self_ipi();
 	check_both_modes();
 	check_shadow();

@@ -16,7 +16,7 @@
 #define LCR_8N1	    0x03
 #define LCR_DLAB    0x80
 #define FCR_ENABLE  0x07 /* FIFOs on and emptied */
-#define MCR_DTR_RTS 0x03
+#define MCR_READY   0x0b /* DTR, RTS, and OUT2, which lets the interrupt out */
 #define LSR_THRE    0x20
 #define LSR_TEMT    0x40
 
@@ -28,7 +28,7 @@ void serial_init(void)
 	out_byte(UART_DLM, 0);
 	out_byte(UART_LCR, LCR_8N1);
 	out_byte(UART_FCR, FCR_ENABLE);
-	out_byte(UART_MCR, MCR_DTR_RTS);
+	out_byte(UART_MCR, MCR_READY);
 }
 
 static void wait_for(u8 status)

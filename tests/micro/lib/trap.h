@@ -43,6 +43,7 @@ struct trap {
 	u64 cr2;    /* of a #PF */
 	u64 dr6;    /* of a #DB */
 };
+static_assert(offsetof(struct trap, rax) == 8 * 8, "user.S reads it");
 extern struct trap trap;
 
 struct fixup {

@@ -23,6 +23,13 @@
 	popfq
 	.endm
 
+	/* Ring 3 and faults may leave DS and ES null, which only 64-bit code can live with. */
+	.macro load_data
+	movl $SEL_DATA, %eax
+	movl %eax, %ds
+	movl %eax, %es
+	.endm
+
 	.text
 	.code64
 	.globl user_call
@@ -37,7 +44,8 @@ user_call:	/* rip, rsp, rflags, argument */
 	pushq %rdi
 	movq %rcx, %rdi
 	iretq
-1:	movq trap + 8 * 8, %rax
+1:	load_data
+	movq trap + 8 * 8, %rax
 	restore
 	ret
 
