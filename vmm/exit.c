@@ -149,6 +149,10 @@ static void exit_mmio(struct vmm *v)
 		vmm_end(v, VM_END_CRASH, 0,
 			"the guest runs code at %lx, where there is no memory (rip %lx)",
 			v->page->exit.mmio.gpa, v->page->state.rip);
+	if (v->page->exit.mmio.access & MMIO_EVENT)
+		vmm_end(v, VM_END_CRASH, 0,
+			"an event's delivery needs %lx, where there is no memory (rip %lx)",
+			v->page->exit.mmio.gpa, v->page->state.rip);
 	exit_emulate(v);
 }
 

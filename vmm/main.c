@@ -42,6 +42,8 @@ u8 *vmm_ram(const struct vmm *v, gpa_t gpa, u64 bytes)
 	bool in_high = gpa.raw >= 4 * GIB && gpa.raw - 4 * GIB <= high &&
 		       bytes <= high - (gpa.raw - 4 * GIB);
 
+	if (in_low && gpa.raw < VM_VGA_HOLE_END && gpa.raw + bytes > VM_VGA_HOLE)
+		return NULL;
 	return in_low || in_high ? (u8 *)(VMM_RAM_BASE + gpa.raw) : NULL;
 }
 

@@ -3,6 +3,7 @@
 
 #include "lib/abi/channel.h"
 #include "lib/abi/syscall.h"
+#include "lib/abi/vm_memory.h"
 #include "vmm/board/board.h"
 
 struct vmm {

@@ -73,6 +73,11 @@ static void decode_exception(struct vcpu *v, const struct vmcb *vmcb)
 {
 	u32 vector = (u32)vmcb->control.exit_code - SVM_EXIT_EXCEPTION;
 
+	if (vector == EXC_DB && svm_vcpu(v)->stepping) {
+		svm_vcpu(v)->vmcb->save.dr6 &= ~DR6_BS; /* our trap, not the guest's */
+		v->exit.reason = VM_EXIT_WINDOW;
+		return;
+	}
 	v->exit.reason = VM_EXIT_EXCEPTION;
 	v->exit.exception.vector = vector;
 	v->exit.exception.has_error = exception_has_error(vector);

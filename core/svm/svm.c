@@ -43,6 +43,14 @@ static bool require(bool present, const char *missing, const char *remedy)
 	return present;
 }
 
+static bool is_tcg(void)
+{
+	struct cpuid_result id = cpuid(CPUID_HYPERVISOR, 0);
+
+	return (cpuid(CPUID_FEATURES, 0).ecx & CPUID_1_ECX_HYPERVISOR) && id.ebx == 0x54474354 &&
+	       id.ecx == 0x43544743; /* "TCGTCGTCGTCG" */
+}
+
 static bool svm_preflight(void)
 {
 	bool svm = (cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_EXT1_ECX_SVM) != 0;
@@ -55,6 +63,7 @@ static bool svm_preflight(void)
 	leaf = cpuid(CPUID_EXT_SVM, 0);
 	svm_features.flags = leaf.edx;
 	svm_features.asids = leaf.ebx;
+	svm_features.tcg = is_tcg();
 	return require((svm_features.flags & SVM_FEATURE_NPT) != 0, "nested paging (NPT)",
 		       "AMD processors since 2007 (family 10h) have it; in an emulator add the CPU "
 		       "flag npt") &
@@ -220,6 +229,7 @@ static void events_decode(struct vcpu *v, struct svm_vcpu *s)
 	}
 	if (s->iret_seen && s->vmcb->save.rip != s->iret_rip) {
 		s->iret_seen = false;
+		s->stepping = false;
 		s->nmi_blocked = false;
 		v->events = true;
 	}
@@ -250,8 +260,8 @@ static void svm_run(struct vcpu *v)
 		lapic_cr8_set(&v->lapic, (u8)field_get(V_TPR, vmcb->control.int_control));
 		v->events = true;
 	}
-	events_decode(v, s);
 	svm_exit_decode(v, vmcb);
+	events_decode(v, s);
 }
 
 static bool svm_insn_done(struct vcpu *v, u32 length)
@@ -330,15 +340,23 @@ static bool in_shadow(const struct vmcb *vmcb)
 	return (vmcb->control.int_state & INT_STATE_SHADOW) != 0;
 }
 
-/*
- * QEMU's processor delivers a virtual interrupt even in the shadow of STI or MOV SS. So inside a
- * shadow nothing is offered, and a short timer brings the vCPU back to decide again.
- */
+/* Inside a shadow nothing is offered; a short timer brings the vCPU back to decide again. */
 static void shadow_retry(struct vcpu *v)
 {
 	v->events = true;
 	v->offered = OFFER_NONE;
 	sched_exit_soon(SHADOW_RETRY_US);
+}
+
+/*
+ * QEMU's processor differs from the manual twice: it delivers a virtual interrupt in the shadow of
+ * STI or MOV SS, and one whose priority equals V_TPR.
+ */
+static u64 offer_priority(int vector)
+{
+	u64 priority = (u64)vector >> 4;
+
+	return svm_features.tcg && priority > 0 ? priority - 1 : priority;
 }
 
 static void svm_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
@@ -348,7 +366,7 @@ static void svm_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
 		vmcb->control.int_control & ~(V_IRQ | V_IGN_TPR | V_INTR_PRIO | V_INTR_VECTOR);
 	u32 intercept = vmcb->control.intercept1 & ~INTERCEPT1_VINTR;
 
-	if (vector != OFFER_NONE && in_shadow(vmcb)) {
+	if (vector != OFFER_NONE && svm_features.tcg && in_shadow(vmcb)) {
 		shadow_retry(v);
 	} else if (vector == OFFER_WINDOW) {
 		control |= V_IRQ | V_IGN_TPR;
@@ -356,7 +374,7 @@ static void svm_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
 	} else if (vector >= 0) {
 		control |= V_IRQ | (ignore_tpr ? V_IGN_TPR : 0);
 		control = field_set(V_INTR_VECTOR, control, (u64)vector);
-		control = field_set(V_INTR_PRIO, control, (u64)vector >> 4);
+		control = field_set(V_INTR_PRIO, control, offer_priority(vector));
 	}
 	vmcb->control.int_control = control;
 	if (intercept != vmcb->control.intercept1) {
@@ -365,16 +383,26 @@ static void svm_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
 	}
 }
 
+/* Single-steps the IRET that ends the guest's NMI handler, so that the next NMI follows it. */
+static void step_iret(struct svm_vcpu *s)
+{
+	if (s->stepping || (s->vmcb->save.rflags & RFLAGS_TF))
+		return;
+	s->stepping = true;
+	s->vmcb->save.rflags |= RFLAGS_TF;
+}
+
 static bool svm_nmi_window(struct vcpu *v)
 {
 	struct svm_vcpu *s = svm_vcpu(v);
 
 	if (!s->nmi_blocked && !in_shadow(s->vmcb))
 		return true;
-	/* Blocked: the IRET intercept tells. Shadow or the IRET itself: one instruction more. */
-	if (s->iret_seen || !s->nmi_blocked)
+	if (s->iret_seen)
+		step_iret(s);
+	else if (!s->nmi_blocked)
 		sched_exit_soon(SHADOW_RETRY_US);
-	return false;
+	return false; /* blocked: the IRET intercept tells */
 }
 
 static bool svm_interrupts_enabled(const struct vcpu *v)

@@ -25,12 +25,14 @@ struct svm_vcpu {
 	struct cpu *cpu;     /* where it ran last */
 	bool nmi_blocked;    /* the guest is in an NMI handler */
 	bool iret_seen;	     /* its IRET is about to run */
+	bool stepping;	     /* TF is ours: the trap after the IRET comes here */
 	u64 iret_rip;
 };
 
 struct svm_features {
 	u32 flags; /* SVM_FEATURE_* */
 	u32 asids;
+	bool tcg; /* QEMU's emulation, whose virtual interrupts differ: see svm_offer_interrupt() */
 };
 
 extern struct svm_features svm_features;

@@ -14,7 +14,6 @@
 #include "lib/base/format.h"
 #include "lib/base/string.h"
 
-#define LOW_MAX	  (3 * GIB) /* RAM below the PCI hole */
 #define BLOCK_MAX (32 * MIB)
 
 static struct vm *vms[VM_MAX];
@@ -183,11 +182,25 @@ static enum err block_alloc(struct vm *vm, u64 gpa, u64 wanted, hpa_t *out, u64 
 	return frames_alloc(owner, 1, 1, out);
 }
 
+/* Guests see every byte of a block but the VGA hole, which lies in the first. */
+static enum err stage2_map(struct vm *vm, u64 gpa, hpa_t block, u64 bytes)
+{
+	const u32 all = MAP_READ | MAP_WRITE | MAP_EXECUTE;
+	u64 skip = gpa == 0 ? VM_VGA_HOLE_END : 0;
+	enum err err = ERR_OK;
+
+	if (gpa == 0)
+		err = paging_map(&vm->stage2, 0, block, min_u64(bytes, VM_VGA_HOLE), all);
+	if (!err && bytes > skip)
+		err = paging_map(&vm->stage2, gpa + skip, hpa_add(block, skip), bytes - skip, all);
+	return err;
+}
+
 enum err vm_ram_add(struct vm *vm)
 {
-	u64 low = min_u64(vm->memory_bytes, LOW_MAX);
+	u64 low = min_u64(vm->memory_bytes, VM_LOW_RAM_MAX);
 	bool in_low = vm->low_bytes < low;
-	u64 gpa = in_low ? vm->low_bytes : 4 * GIB + vm->high_bytes;
+	u64 gpa = in_low ? vm->low_bytes : VM_HIGH_RAM + vm->high_bytes;
 	u64 missing = vm->memory_bytes - vm->low_bytes - vm->high_bytes;
 	hpa_t block;
 	u64 bytes;
@@ -200,8 +213,7 @@ enum err vm_ram_add(struct vm *vm)
 		err = process_map(vm->process, VMM_RAM_BASE + gpa, block, bytes,
 				  MAP_READ | MAP_WRITE);
 	if (!err)
-		err = paging_map(&vm->stage2, gpa, block, bytes,
-				 MAP_READ | MAP_WRITE | MAP_EXECUTE);
+		err = stage2_map(vm, gpa, block, bytes);
 	if (err)
 		return err;
 	if (in_low)

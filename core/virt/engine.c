@@ -218,6 +218,8 @@ static void leave_to_vmm(struct vcpu *v)
 	struct vcpu_page *page = v->page;
 
 	page->exit = v->exit;
+	if (v->exit.reason == VM_EXIT_MMIO && v->reinject.type != EVENT_NONE)
+		page->exit.mmio.access |= MMIO_EVENT;
 	if (v->exit.reason == VM_EXIT_MMIO || (v->exit.reason == VM_EXIT_IO && v->exit.io.string))
 		backend->state_get(v, &page->state);
 	v->counters->to_vmm++;

@@ -192,6 +192,8 @@ static bool interrupt_decide(struct vcpu *v)
 			return true;
 		vector = OFFER_WINDOW;
 	}
+	if (vector < 0 && vector != OFFER_WINDOW)
+		vector = lapic_requested(&v->lapic); /* the processor watches TPR */
 	v->offered = vector;
 	backend->offer_interrupt(v, vector, ignore_tpr);
 	return false;

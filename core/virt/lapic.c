@@ -184,6 +184,14 @@ int lapic_pending(const struct lapic *l)
 	return ((u32)vector & PRIORITY) > (lapic_ppr(l) & PRIORITY) ? vector : -1;
 }
 
+int lapic_requested(const struct lapic *l)
+{
+	int vector = set_highest(l->irr);
+	int serviced = set_highest(l->isr);
+
+	return vector >= 0 && (vector & (int)PRIORITY) > (serviced & (int)PRIORITY) ? vector : -1;
+}
+
 void lapic_take(struct lapic *l, u8 vector)
 {
 	set_remove(l->irr, vector);

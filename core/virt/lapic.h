@@ -113,6 +113,8 @@ void lapic_tsc_deadline_write(struct lapic *l, u64 value, u64 now, struct lapic_
 bool lapic_accept(struct lapic *l, u8 vector, bool level);
 /* The vector to inject now, or -1: the highest requested one whose class is above PPR's. */
 int lapic_pending(const struct lapic *l);
+/* The same, as if TPR were zero: what may go in as soon as TPR allows. */
+int lapic_requested(const struct lapic *l);
 /* The processor takes `vector`, which lapic_pending() returned: from IRR to ISR. */
 void lapic_take(struct lapic *l, u8 vector);
 u8 lapic_ppr(const struct lapic *l);

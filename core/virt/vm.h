@@ -8,6 +8,7 @@
 #include "core/virt/lapic.h"
 #include "core/virt/msr.h"
 #include "lib/abi/vcpu.h"
+#include "lib/abi/vm_memory.h"
 
 #define VM_MAX	    64
 #define VM_VCPU_MAX 64
@@ -66,5 +67,6 @@ struct vm {
 /* Whether a guest-physical address is RAM of this VM. */
 static inline bool vm_is_ram(const struct vm *vm, gpa_t gpa)
 {
-	return gpa.raw < vm->low_bytes || gpa.raw - 4 * GIB < vm->high_bytes;
+	return (gpa.raw < vm->low_bytes && !vm_in_vga_hole(gpa)) ||
+	       gpa.raw - VM_HIGH_RAM < vm->high_bytes;
 }

@@ -85,6 +85,7 @@ struct vcpu_counters {
 /* Access kinds of a second-stage fault. */
 #define MMIO_WRITE BIT32(0)
 #define MMIO_FETCH BIT32(1)
+#define MMIO_EVENT BIT32(2) /* while an event was delivered: no instruction made this access */
 
 struct vm_exit {
 	u32 reason;	 /* enum vm_exit_reason */

@@ -299,7 +299,7 @@ bool board_mmio_read(struct board *b, gpa_t gpa, unsigned size, u64 *value)
 	if (!mmio_size_is_valid(size))
 		return false;
 	if (range_holds(MAP_IOAPIC, MAP_IOAPIC_BYTES, gpa, size))
-		*value &= ~0ULL << 32 | ioapic_read(&b->ioapic, (u32)(gpa.raw - MAP_IOAPIC));
+		*value &= ioapic_read(&b->ioapic, (u32)(gpa.raw - MAP_IOAPIC));
 	else if (range_holds(MAP_ECAM, MAP_ECAM_BYTES, gpa, size))
 		*value = pci_config_read(&b->pci, (u32)(gpa.raw - MAP_ECAM), size);
 	else

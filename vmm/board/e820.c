@@ -1,8 +1,14 @@
 /* The guest's memory map from its memory size (see e820.h); addresses are memory_map.h's. */
 #include "vmm/board/e820.h"
 
+#include "lib/abi/vm_memory.h"
+
 #include "lib/base/assert.h"
 #include "vmm/board/memory_map.h"
+
+static_assert(MAP_VGA_HOLE == VM_VGA_HOLE && MAP_LOW_RAM_END == VM_LOW_RAM_MAX &&
+		      MAP_HIGH_RAM == VM_HIGH_RAM,
+	      "the core and the board agree where RAM is");
 
 u64 e820_low_ram_end(u64 memory_bytes)
 {
