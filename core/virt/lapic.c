@@ -5,6 +5,8 @@
  */
 #include "core/virt/lapic.h"
 
+#include "core/virt/vector_set.h"
+
 /* Register numbers: MMIO offset / 16, or MSR - 0x800. */
 enum {
 	REG_ID = 0x02,
@@ -96,36 +98,6 @@ enum {
 #define MMIO_STRIDE	   16U
 #define MSR_ICR		   (LAPIC_MSR_FIRST + REG_ICR)
 #define REGS_PER_VECTORSET 8U
-
-/* --- 256-bit vector sets --- */
-
-static void set_add(u64 set[4], u8 vector)
-{
-	set[vector / 64] |= BIT64(vector % 64);
-}
-
-static void set_remove(u64 set[4], u8 vector)
-{
-	set[vector / 64] &= ~BIT64(vector % 64);
-}
-
-static bool set_has(const u64 set[4], u8 vector)
-{
-	return set[vector / 64] & BIT64(vector % 64);
-}
-
-static int set_highest(const u64 set[4])
-{
-	for (int i = 3; i >= 0; i--)
-		if (set[i])
-			return i * 64 + 63 - __builtin_clzll(set[i]);
-	return -1;
-}
-
-static u32 set_word(const u64 set[4], u32 word)
-{
-	return (u32)(set[word / 2] >> (word % 2 * 32));
-}
 
 /* --- acceptance and priority --- */
 

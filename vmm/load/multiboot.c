@@ -185,7 +185,7 @@ static void info_write(const struct load_request *req, gpa_t initrd)
 
 enum err multiboot_load(const struct load_request *req, struct load_result *out)
 {
-	struct image image;
+	struct image image = { .count = 0 };
 	gpa_t initrd = GPA(0);
 	enum err err = image_read(req, out, &image);
 
