@@ -11,22 +11,22 @@
 static const char *fault_of_header(const struct manifest_header *h, size_t size)
 {
 	if (h->magic != MANIFEST_MAGIC)
-		return "manifest: wrong magic";
+		return "wrong magic";
 	if (h->version != MANIFEST_VERSION)
-		return "manifest: version unknown to this build";
+		return "version unknown to this build";
 	if (h->length != size)
-		return "manifest: length differs from the bytes present";
+		return "length differs from the bytes present";
 	if (h->crc32 != manifest_crc32(h, size))
-		return "manifest: checksum mismatch";
+		return "checksum mismatch";
 	if (h->reserved != 0)
-		return "manifest: reserved header field not zero";
+		return "reserved header field not zero";
 	if (h->vm_count == 0 || h->vm_count > MANIFEST_VM_MAX)
-		return "manifest: number of VMs out of range";
+		return "number of VMs out of range";
 	if (h->file_count == 0 || h->file_count > MANIFEST_FILE_MAX)
-		return "manifest: number of files out of range";
+		return "number of files out of range";
 	if (size != sizeof(*h) + h->vm_count * sizeof(struct manifest_vm) +
 			    h->file_count * sizeof(struct manifest_file))
-		return "manifest: length does not match the numbers of VMs and files";
+		return "length does not match the numbers of VMs and files";
 	return NULL;
 }
 
@@ -49,16 +49,16 @@ static const char *fault_of_name(const struct manifest_vm *vms, u32 index)
 	const char *name = vms[index].name;
 
 	if (!text_is_padded(name, sizeof(vms->name)))
-		return "manifest: VM name not terminated and padded";
+		return "VM name not terminated and padded";
 	if (name[0] == '\0')
-		return "manifest: VM name empty";
+		return "VM name empty";
 	for (u32 i = 0; name[i] != '\0'; i++) {
 		if (!manifest_name_allows(name[i]))
-			return "manifest: VM name has a character outside a-z 0-9 -";
+			return "VM name has a character outside a-z 0-9 -";
 	}
 	for (u32 i = 0; i < index; i++) {
 		if (strcmp(name, vms[i].name) == 0)
-			return "manifest: two VMs have one name";
+			return "two VMs have one name";
 	}
 	return NULL;
 }
@@ -66,30 +66,30 @@ static const char *fault_of_name(const struct manifest_vm *vms, u32 index)
 static const char *fault_of_vm(const struct manifest_vm *vm, u32 file_count)
 {
 	if (!text_is_padded(vm->cmdline, sizeof(vm->cmdline)))
-		return "manifest: command line not terminated and padded";
+		return "command line not terminated and padded";
 	if (!manifest_memory_allows(vm->memory_bytes))
-		return "manifest: memory size out of range or no multiple of its unit";
+		return "memory size out of range or no multiple of its unit";
 	if (vm->cpus == 0 || vm->cpus > MANIFEST_CPUS_MAX)
-		return "manifest: number of vCPUs out of range";
+		return "number of vCPUs out of range";
 	if (vm->restart >= MANIFEST_RESTART_COUNT)
-		return "manifest: unknown restart policy";
+		return "unknown restart policy";
 	if ((vm->flags & ~MANIFEST_FLAGS_ALL) != 0)
-		return "manifest: unknown VM flag";
+		return "unknown VM flag";
 	if (vm->kernel >= file_count)
-		return "manifest: kernel names no file";
+		return "kernel names no file";
 	if (vm->initrd >= file_count && vm->initrd != MANIFEST_NO_FILE)
-		return "manifest: initrd names no file";
+		return "initrd names no file";
 	if (vm->reserved != 0)
-		return "manifest: reserved VM field not zero";
+		return "reserved VM field not zero";
 	return NULL;
 }
 
 static const char *fault_of_file(const struct manifest_file *file)
 {
 	if (file->bytes == 0)
-		return "manifest: file empty";
+		return "file empty";
 	if (file->reserved != 0)
-		return "manifest: reserved file field not zero";
+		return "reserved file field not zero";
 	return NULL;
 }
 
@@ -124,7 +124,7 @@ enum err manifest_open(const void *blob, size_t size, struct manifest *out, cons
 	struct manifest m = { .header = blob };
 
 	if (size < sizeof(*m.header)) {
-		*why = "manifest: shorter than its header";
+		*why = "shorter than its header";
 		return ERR_BAD_FORMAT;
 	}
 	*why = fault_of_header(m.header, size);

@@ -107,11 +107,11 @@ static void every_length_but_the_right_one_is_refused(void **state)
 		blob_sign(&b);
 		assert_int_equal(blob_open(&b, size, &why), ERR_BAD_FORMAT);
 		if (size < sizeof(b.header))
-			assert_string_equal(why, "manifest: shorter than its header");
+			assert_string_equal(why, "shorter than its header");
 	}
 	b.header.length = sizeof(b) + 1;
 	blob_sign(&b);
-	assert_refused(&b, "manifest: length differs from the bytes present");
+	assert_refused(&b, "length differs from the bytes present");
 }
 
 static void every_flipped_bit_is_refused(void **state)
@@ -144,48 +144,46 @@ struct spoil_row {
 	}
 
 static const struct spoil_row spoil_rows[] = {
-	SPOIL(header.magic, 0, "manifest: wrong magic"),
-	SPOIL(header.version, 0, "manifest: version unknown to this build"),
-	SPOIL(header.version, 2, "manifest: version unknown to this build"),
-	SPOIL(header.length, 0, "manifest: length differs from the bytes present"),
-	SPOIL(header.reserved, 1, "manifest: reserved header field not zero"),
-	SPOIL(header.vm_count, 0, "manifest: number of VMs out of range"),
-	SPOIL(header.vm_count, 65, "manifest: number of VMs out of range"),
-	SPOIL(header.vm_count, 0xffffffff, "manifest: number of VMs out of range"),
-	SPOIL(header.file_count, 0, "manifest: number of files out of range"),
-	SPOIL(header.file_count, 193, "manifest: number of files out of range"),
-	SPOIL(header.vm_count, 1, "manifest: length does not match the numbers of VMs and files"),
-	SPOIL(header.vm_count, 64, "manifest: length does not match the numbers of VMs and files"),
-	SPOIL(header.file_count, 2, "manifest: length does not match the numbers of VMs and files"),
-	SPOIL(header.file_count, 192,
-	      "manifest: length does not match the numbers of VMs and files"),
-	SPOIL(vms[1].name[31], 'a', "manifest: VM name not terminated and padded"),
-	SPOIL(vms[0].name[20], 'a', "manifest: VM name not terminated and padded"),
-	SPOIL(vms[0].name[31], 'a', "manifest: VM name not terminated and padded"),
-	SPOIL(vms[0].name[0], 'D', "manifest: VM name has a character outside a-z 0-9 -"),
-	SPOIL(vms[0].name[8], '_', "manifest: VM name has a character outside a-z 0-9 -"),
-	SPOIL(vms[0].name[3], 0x80, "manifest: VM name has a character outside a-z 0-9 -"),
-	SPOIL(vms[1].cmdline[2047], 'x', "manifest: command line not terminated and padded"),
-	SPOIL(vms[0].cmdline[2047], 'x', "manifest: command line not terminated and padded"),
-	SPOIL(vms[0].cmdline[100], 'x', "manifest: command line not terminated and padded"),
-	SPOIL(vms[0].memory_bytes, 0,
-	      "manifest: memory size out of range or no multiple of its unit"),
+	SPOIL(header.magic, 0, "wrong magic"),
+	SPOIL(header.version, 0, "version unknown to this build"),
+	SPOIL(header.version, 2, "version unknown to this build"),
+	SPOIL(header.length, 0, "length differs from the bytes present"),
+	SPOIL(header.reserved, 1, "reserved header field not zero"),
+	SPOIL(header.vm_count, 0, "number of VMs out of range"),
+	SPOIL(header.vm_count, 65, "number of VMs out of range"),
+	SPOIL(header.vm_count, 0xffffffff, "number of VMs out of range"),
+	SPOIL(header.file_count, 0, "number of files out of range"),
+	SPOIL(header.file_count, 193, "number of files out of range"),
+	SPOIL(header.vm_count, 1, "length does not match the numbers of VMs and files"),
+	SPOIL(header.vm_count, 64, "length does not match the numbers of VMs and files"),
+	SPOIL(header.file_count, 2, "length does not match the numbers of VMs and files"),
+	SPOIL(header.file_count, 192, "length does not match the numbers of VMs and files"),
+	SPOIL(vms[1].name[31], 'a', "VM name not terminated and padded"),
+	SPOIL(vms[0].name[20], 'a', "VM name not terminated and padded"),
+	SPOIL(vms[0].name[31], 'a', "VM name not terminated and padded"),
+	SPOIL(vms[0].name[0], 'D', "VM name has a character outside a-z 0-9 -"),
+	SPOIL(vms[0].name[8], '_', "VM name has a character outside a-z 0-9 -"),
+	SPOIL(vms[0].name[3], 0x80, "VM name has a character outside a-z 0-9 -"),
+	SPOIL(vms[1].cmdline[2047], 'x', "command line not terminated and padded"),
+	SPOIL(vms[0].cmdline[2047], 'x', "command line not terminated and padded"),
+	SPOIL(vms[0].cmdline[100], 'x', "command line not terminated and padded"),
+	SPOIL(vms[0].memory_bytes, 0, "memory size out of range or no multiple of its unit"),
 	SPOIL(vms[0].memory_bytes, MANIFEST_MEMORY_MIN + PAGE_SIZE,
-	      "manifest: memory size out of range or no multiple of its unit"),
+	      "memory size out of range or no multiple of its unit"),
 	SPOIL(vms[1].memory_bytes, MANIFEST_MEMORY_MAX + MANIFEST_MEMORY_UNIT,
-	      "manifest: memory size out of range or no multiple of its unit"),
-	SPOIL(vms[0].cpus, 0, "manifest: number of vCPUs out of range"),
-	SPOIL(vms[1].cpus, MANIFEST_CPUS_MAX + 1, "manifest: number of vCPUs out of range"),
-	SPOIL(vms[0].restart, MANIFEST_RESTART_COUNT, "manifest: unknown restart policy"),
-	SPOIL(vms[0].flags, BIT32(3), "manifest: unknown VM flag"),
-	SPOIL(vms[1].flags, BIT32(31), "manifest: unknown VM flag"),
-	SPOIL(vms[0].kernel, 3, "manifest: kernel names no file"),
-	SPOIL(vms[1].kernel, MANIFEST_NO_FILE, "manifest: kernel names no file"),
-	SPOIL(vms[1].initrd, 3, "manifest: initrd names no file"),
-	SPOIL(vms[1].initrd, MANIFEST_NO_FILE - 1, "manifest: initrd names no file"),
-	SPOIL(vms[1].reserved, 1, "manifest: reserved VM field not zero"),
-	SPOIL(files[2].bytes, 0, "manifest: file empty"),
-	SPOIL(files[2].reserved, 1, "manifest: reserved file field not zero"),
+	      "memory size out of range or no multiple of its unit"),
+	SPOIL(vms[0].cpus, 0, "number of vCPUs out of range"),
+	SPOIL(vms[1].cpus, MANIFEST_CPUS_MAX + 1, "number of vCPUs out of range"),
+	SPOIL(vms[0].restart, MANIFEST_RESTART_COUNT, "unknown restart policy"),
+	SPOIL(vms[0].flags, BIT32(3), "unknown VM flag"),
+	SPOIL(vms[1].flags, BIT32(31), "unknown VM flag"),
+	SPOIL(vms[0].kernel, 3, "kernel names no file"),
+	SPOIL(vms[1].kernel, MANIFEST_NO_FILE, "kernel names no file"),
+	SPOIL(vms[1].initrd, 3, "initrd names no file"),
+	SPOIL(vms[1].initrd, MANIFEST_NO_FILE - 1, "initrd names no file"),
+	SPOIL(vms[1].reserved, 1, "reserved VM field not zero"),
+	SPOIL(files[2].bytes, 0, "file empty"),
+	SPOIL(files[2].reserved, 1, "reserved file field not zero"),
 };
 
 static void every_bad_field_is_refused(void **state)
@@ -208,17 +206,17 @@ static void bad_text_of_several_bytes_is_refused(void **state)
 	(void)state;
 	memset(b.vms[0].name, 0, sizeof(b.vms[0].name));
 	blob_sign(&b);
-	assert_refused(&b, "manifest: VM name empty");
+	assert_refused(&b, "VM name empty");
 
 	b = blob_good();
 	memcpy(b.vms[1].name, b.vms[0].name, sizeof(b.vms[1].name));
 	blob_sign(&b);
-	assert_refused(&b, "manifest: two VMs have one name");
+	assert_refused(&b, "two VMs have one name");
 
 	b = blob_good();
 	blob_sign(&b);
 	b.header.crc32 ^= 1;
-	assert_refused(&b, "manifest: checksum mismatch");
+	assert_refused(&b, "checksum mismatch");
 }
 
 int main(void)
