@@ -51,16 +51,23 @@ static bool halt_until_interrupt(void)
 
 static u32 timer_ticks_per_ms;
 
+static u64 read_lapic(void)
+{
+	return lapic_read(LAPIC_TIMER_CURRENT);
+}
+
 static void timer_calibrate(void)
 {
-	u32 before;
+	struct clock_sample first, last;
 
 	lapic_write(LAPIC_TIMER_DIVIDE, TIMER_DIV_16);
 	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | V_TIMER);
 	lapic_write(LAPIC_TIMER_INITIAL, ~0U);
-	before = lapic_read(LAPIC_TIMER_CURRENT);
+	first = clock_sample(read_lapic);
 	delay_us(2000);
-	timer_ticks_per_ms = (before - lapic_read(LAPIC_TIMER_CURRENT)) / 2;
+	last = clock_sample(read_lapic);
+	timer_ticks_per_ms =
+		(u32)((first.value - last.value) * tsc_per_ms() / (last.tsc - first.tsc));
 	lapic_write(LAPIC_TIMER_INITIAL, 0);
 }
 

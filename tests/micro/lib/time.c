@@ -5,8 +5,11 @@
 
 #define P61_GATE2	  0x01
 #define P61_SPEAKER	  0x02
-#define P61_OUT2	  0x20
 #define CALIBRATION_TICKS 5966U /* 5 ms */
+#define PIT_LONGEST	  0xffff
+#define PIT_EARLY	  0xf000
+#define SETTLE_SPINS	  100000U
+#define SAMPLES		  8U
 #define POLL_SPINS	  1000U
 
 void pit_start(unsigned channel, unsigned mode, u16 count)
@@ -45,17 +48,45 @@ u32 pm_timer(void)
 	return in_dword(PM_TIMER) & 0xffffff;
 }
 
-/* Mode 0 of channel 2: OUT2, seen in port 0x61, rises when the count is over. */
+struct clock_sample clock_sample(u64 (*read)(void))
+{
+	struct clock_sample best = { 0, 0 };
+	u64 shortest = ~0ULL;
+
+	for (unsigned i = 0; i < SAMPLES; i++) {
+		u64 before = rdtsc(), value = read(), took = rdtsc() - before;
+
+		if (took >= shortest)
+			continue;
+		shortest = took;
+		best = (struct clock_sample){ before + took / 2, value };
+	}
+	return best;
+}
+
+static u64 read_channel_2(void)
+{
+	return pit_read(2);
+}
+
+/* Channel 2 counts down from its start; a measurement that may have gone round is done again. */
 static u64 calibrate(void)
 {
-	u64 start;
+	struct clock_sample first, last;
+	u64 ticks;
 
 	out_byte(PORT_61, (u8)((in_byte(PORT_61) & ~P61_SPEAKER) | P61_GATE2));
-	pit_start(2, 0, CALIBRATION_TICKS);
-	start = rdtsc();
-	while (!(in_byte(PORT_61) & P61_OUT2))
-		cpu_spin(POLL_SPINS);
-	return (rdtsc() - start) * PIT_HZ / (CALIBRATION_TICKS * 1000ULL);
+	do {
+		pit_start(2, 0, PIT_LONGEST);
+		cpu_spin(SETTLE_SPINS);
+		first = clock_sample(read_channel_2);
+		do {
+			cpu_spin(POLL_SPINS);
+			last = clock_sample(read_channel_2);
+			ticks = (first.value - last.value) & 0xffff;
+		} while (ticks < CALIBRATION_TICKS);
+	} while (first.value < PIT_EARLY || ticks > 2 * CALIBRATION_TICKS);
+	return (last.tsc - first.tsc) * PIT_HZ / (ticks * 1000);
 }
 
 u64 tsc_per_ms(void)

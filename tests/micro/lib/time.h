@@ -24,6 +24,14 @@ u8 cmos_read(u8 index);
 void cmos_write(u8 index, u8 value);
 
 u32 pm_timer(void);
+/*
+ * A clock and the TSC at the same time: of several readings the one that took least, because
+ * another virtual machine may get the processor in the middle of one.
+ */
+struct clock_sample {
+	u64 tsc, value;
+};
+struct clock_sample clock_sample(u64 (*read)(void));
 /* TSC ticks a millisecond, measured once against PIT channel 2. */
 u64 tsc_per_ms(void);
 u64 us_to_tsc(u64 us);

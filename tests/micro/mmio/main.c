@@ -72,7 +72,7 @@ static void compare(const struct form *form, struct form_registers got, struct f
 	      "%s: memory of RSI", form->text);
 }
 
-/* The select register keeps what was written; its upper bits read zero. */
+/* The select register keeps what was written; it is 32 bits wide and its upper bits read zero. */
 static void form_on_select(const struct form *form, u8 value)
 {
 	struct form_registers want, got;
@@ -108,7 +108,7 @@ static void check_forms(void)
 		nothing = (u8)mmio_read(HOLE);
 	check(mmio_read(HOLE) == nothing * 0x01010101U, "the hole reads %x", mmio_read(HOLE));
 	for (const struct form *form = forms_begin; form < forms_end; form++) {
-		if (!form->hole_only) {
+		if (!form->hole_only && form->width <= sizeof(u32)) {
 			form_on_select(form, 0x01);
 			form_on_select(form, 0xa6);
 		}
