@@ -95,6 +95,8 @@ static void decode_iret(struct vcpu *v, const struct vmcb *vmcb)
 	vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
 }
 
+static void decode_cr8(struct vcpu *v, const struct vmcb *vmcb);
+
 #define OPCODE1(a)        \
 	{                 \
 		1,        \
@@ -125,6 +127,7 @@ static const struct exit_row exit_rows[] = {
 	{ SVM_EXIT_NPF, VM_EXIT_MMIO, decode_npf, { 0 } },
 	{ SVM_EXIT_HLT, VM_EXIT_HLT, NULL, OPCODE1(0xf4) },
 	{ SVM_EXIT_VINTR, VM_EXIT_WINDOW, NULL, { 0 } },
+	{ SVM_EXIT_WRITE_CR8, VM_EXIT_CR8, decode_cr8, { 0 } },
 	{ SVM_EXIT_NMI, VM_EXIT_HOST_NMI, NULL, { 0 } },
 	{ SVM_EXIT_IRET, VM_EXIT_IRET, decode_iret, { 0 } },
 	{ SVM_EXIT_XSETBV, VM_EXIT_XSETBV, decode_xsetbv, OPCODE3(0x0f, 0x01, 0xd1) },
@@ -170,26 +173,47 @@ static bool is_long_mode_code(const struct vmcb_save *save)
 	return (save->efer & EFER_LMA) && (save->cs.attributes & BIT32(9)); /* CS.L */
 }
 
-/* Length of the exiting instruction; 0 when the guest's code no longer shows it. */
+static u32 fetch(struct vcpu *v, const struct vmcb *vmcb, u8 *bytes)
+{
+	const struct vmcb_save *save = &vmcb->save;
+	const struct guest_fetch from = {
+		.cr0 = save->cr0,
+		.cr3 = save->cr3,
+		.cr4 = save->cr4,
+		.efer = save->efer,
+		.linear = is_long_mode_code(save) ? save->rip : (u32)(save->cs.base + save->rip),
+	};
+
+	return guest_fetch(v->vm, &from, bytes);
+}
+
+/*
+ * Length of the exiting instruction. When its bytes cannot be found (the guest changed them, or its
+ * tables, since) it is taken to have no prefixes: a wrong guess moves only this guest's RIP.
+ */
 static u32 length_find(struct vcpu *v, const struct vmcb *vmcb, const struct insn_opcode *opcode)
 {
 	u8 bytes[GUEST_FETCH_BYTES] ALIGNED(8);
-	u32 count;
+	u32 length;
 
 	if (svm_features.flags & SVM_FEATURE_NRIPS)
 		return (u32)(vmcb->control.next_rip - vmcb->save.rip);
-	count = guest_fetch(v->vm,
-			    &(struct guest_fetch){
-				    .cr0 = vmcb->save.cr0,
-				    .cr3 = vmcb->save.cr3,
-				    .cr4 = vmcb->save.cr4,
-				    .efer = vmcb->save.efer,
-				    .linear = is_long_mode_code(&vmcb->save)
-						      ? vmcb->save.rip
-						      : (u32)(vmcb->save.cs.base + vmcb->save.rip),
-			    },
-			    bytes);
-	return insn_length(bytes, count, is_long_mode_code(&vmcb->save), opcode);
+	length = insn_length(bytes, fetch(v, vmcb, bytes), is_long_mode_code(&vmcb->save), opcode);
+	return length > 0 ? length : opcode->length;
+}
+
+/* MOV to CR8 names its source register in its bytes: not every processor decodes it for us. */
+static void decode_cr8(struct vcpu *v, const struct vmcb *vmcb)
+{
+	u8 bytes[GUEST_FETCH_BYTES] ALIGNED(8);
+	u32 source;
+
+	v->exit.insn_length = insn_cr8_write(bytes, fetch(v, vmcb, bytes),
+					     is_long_mode_code(&vmcb->save), &source);
+	if (v->exit.insn_length > 0)
+		v->exit.cr8.value = v->page->gpr[source];
+	else
+		v->exit.reason = VM_EXIT_NONE; /* changed meanwhile: let the guest try again */
 }
 
 static void unknown_exit(struct vcpu *v, const struct vmcb *vmcb)

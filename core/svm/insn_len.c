@@ -2,6 +2,8 @@
 #include "core/svm/insn_len.h"
 
 #define INSN_BYTES_MAX 15U
+#define MODRM_RM       0x07
+#define REX_B	       0x01
 
 static bool is_legacy_prefix(u8 byte)
 {
@@ -28,17 +30,42 @@ static bool is_rex(u8 byte)
 	return (byte & 0xf0) == 0x40;
 }
 
-u32 insn_length(const u8 *bytes, u32 count, bool long_mode, const struct insn_opcode *opcode)
+/* Skips the prefixes; *rex is the REX that counts, 0 without one. */
+static u32 prefixes_skip(const u8 *bytes, u32 count, bool long_mode, u8 *rex)
 {
 	u32 at = 0;
 
-	if (count > INSN_BYTES_MAX)
-		count = INSN_BYTES_MAX;
-	while (at < count && (is_legacy_prefix(bytes[at]) || (long_mode && is_rex(bytes[at]))))
+	*rex = 0;
+	while (at < count && (is_legacy_prefix(bytes[at]) || (long_mode && is_rex(bytes[at])))) {
+		*rex = is_rex(bytes[at]) ? bytes[at] : 0;
 		at++;
+	}
+	return at;
+}
+
+u32 insn_length(const u8 *bytes, u32 count, bool long_mode, const struct insn_opcode *opcode)
+{
+	u32 limit = count < INSN_BYTES_MAX ? count : INSN_BYTES_MAX;
+	u8 rex;
+	u32 at = prefixes_skip(bytes, limit, long_mode, &rex);
+
 	for (u32 i = 0; i < opcode->length; i++, at++) {
-		if (at >= count || bytes[at] != opcode->byte[i])
+		if (at >= limit || bytes[at] != opcode->byte[i])
 			return 0;
 	}
 	return at;
+}
+
+/* APM, "MOV CRn": 0F 22 /r; CR8 is number 8 by REX.R, or by LOCK with number 0. */
+u32 insn_cr8_write(const u8 *bytes, u32 count, bool long_mode, u32 *source)
+{
+	const struct insn_opcode mov_to_cr = { 2, { 0x0f, 0x22 } };
+	u32 length = insn_length(bytes, count, long_mode, &mov_to_cr);
+	u8 rex;
+
+	if (length == 0 || length >= count || length >= INSN_BYTES_MAX)
+		return 0;
+	prefixes_skip(bytes, length, long_mode, &rex);
+	*source = (bytes[length] & MODRM_RM) | (rex & REX_B ? 8 : 0);
+	return length + 1;
 }

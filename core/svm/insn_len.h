@@ -11,6 +11,12 @@ struct insn_opcode {
 };
 
 /*
+ * MOV to CR8: the number of the register that it reads, in *source, and its length; 0 when the
+ * bytes show something else.
+ */
+u32 insn_cr8_write(const u8 *bytes, u32 count, bool long_mode, u32 *source);
+
+/*
  * Length of the instruction at `bytes` (`count` of them are readable, at most 15 count), which must
  * be `opcode` behind any prefixes; 0 when it is not, or when it does not fit.
  */

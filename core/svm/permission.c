@@ -51,8 +51,6 @@ enum err permission_init(void)
 	for (u32 i = 0; i < count; i++) {
 		if (rows[i].class == MSR_CLASS_PASS)
 			msrpm_allow(rows[i].first, MSRPM_READ | MSRPM_WRITE);
-		else if (rows[i].class == MSR_CLASS_READ_PASS)
-			msrpm_allow(rows[i].first, MSRPM_READ);
 	}
 	return ERR_OK;
 }

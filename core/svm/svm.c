@@ -344,19 +344,32 @@ static bool in_shadow(const struct vmcb *vmcb)
 static void shadow_retry(struct vcpu *v)
 {
 	v->events = true;
-	v->offered = OFFER_NONE;
 	sched_exit_soon(SHADOW_RETRY_US);
 }
 
 /*
- * QEMU's processor differs from the manual twice: it delivers a virtual interrupt in the shadow of
- * STI or MOV SS, and one whose priority equals V_TPR.
+ * QEMU's processor differs from the manual: it delivers a virtual interrupt in the shadow of STI or
+ * MOV SS, compares its priority with V_TPR wrongly, and forgets one that V_TPR holds back. There,
+ * TPR is watched by intercepting CR8, and nothing is offered that it holds back.
  */
-static u64 offer_priority(int vector)
+static bool tcg_holds_back(struct vcpu *v, int vector, bool ignore_tpr)
 {
-	u64 priority = (u64)vector >> 4;
+	struct vmcb *vmcb = vcpu_vmcb(v);
+	u32 cr = vmcb->control.intercept_cr & ~INTERCEPT_CR8_WRITE;
 
-	return svm_features.tcg && priority > 0 ? priority - 1 : priority;
+	if (!svm_features.tcg)
+		return false;
+	if (vector >= 0 && !ignore_tpr)
+		cr |= INTERCEPT_CR8_WRITE;
+	if (cr != vmcb->control.intercept_cr) {
+		vmcb->control.intercept_cr = cr;
+		vmcb_dirty(vmcb, CLEAN_INTERCEPTS);
+	}
+	if (vector != OFFER_NONE && in_shadow(vmcb)) {
+		shadow_retry(v);
+		return true;
+	}
+	return vector >= 0 && !ignore_tpr && vector >> 4 <= lapic_cr8_get(&v->lapic);
 }
 
 static void svm_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
@@ -366,15 +379,15 @@ static void svm_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
 		vmcb->control.int_control & ~(V_IRQ | V_IGN_TPR | V_INTR_PRIO | V_INTR_VECTOR);
 	u32 intercept = vmcb->control.intercept1 & ~INTERCEPT1_VINTR;
 
-	if (vector != OFFER_NONE && svm_features.tcg && in_shadow(vmcb)) {
-		shadow_retry(v);
+	if (tcg_holds_back(v, vector, ignore_tpr)) {
+		v->offered = OFFER_NONE;
 	} else if (vector == OFFER_WINDOW) {
 		control |= V_IRQ | V_IGN_TPR;
 		intercept |= INTERCEPT1_VINTR;
 	} else if (vector >= 0) {
-		control |= V_IRQ | (ignore_tpr ? V_IGN_TPR : 0);
+		control |= V_IRQ | (ignore_tpr || svm_features.tcg ? V_IGN_TPR : 0);
 		control = field_set(V_INTR_VECTOR, control, (u64)vector);
-		control = field_set(V_INTR_PRIO, control, offer_priority(vector));
+		control = field_set(V_INTR_PRIO, control, (u64)vector >> 4);
 	}
 	vmcb->control.int_control = control;
 	if (intercept != vmcb->control.intercept1) {

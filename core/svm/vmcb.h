@@ -86,6 +86,8 @@ static_assert(offsetof(struct vmcb, save.cr2) == 0x640, "APM");
 static_assert(offsetof(struct vmcb, save.g_pat) == 0x668, "APM");
 static_assert(sizeof(struct vmcb) == 4096, "APM");
 
+#define INTERCEPT_CR8_WRITE BIT32(16 + 8)
+
 #define INTERCEPT1_INTR	    BIT32(0)
 #define INTERCEPT1_NMI	    BIT32(1)
 #define INTERCEPT1_INIT	    BIT32(3)
@@ -155,6 +157,7 @@ static_assert(sizeof(struct vmcb) == 4096, "APM");
 
 /* Exit codes: APM, "SVM Intercept Exit Codes". */
 enum svm_exit {
+	SVM_EXIT_WRITE_CR8 = 0x18,
 	SVM_EXIT_EXCEPTION = 0x40, /* + vector */
 	SVM_EXIT_INTR = 0x60,
 	SVM_EXIT_NMI = 0x61,

@@ -225,6 +225,8 @@ struct cpuid_values cpuid_lookup(const struct cpuid_table *t, u32 leaf, u32 subl
 	switch (leaf) {
 	case CPUID_FEATURES:
 		v.ebx = (u32)field_set(FEATURES_EBX_APIC_ID, v.ebx, context->apic_id);
+		if (!context->apic)
+			v.edx &= ~CPUID_1_EDX_APIC;
 		if (context->osxsave)
 			v.ecx |= CPUID_1_ECX_OSXSAVE;
 		break;

@@ -35,6 +35,7 @@ void cpuid_table_build(struct cpuid_table *table, const struct cpuid_request *re
 /* What depends on the vCPU and its registers at the moment of the instruction. */
 struct cpuid_context {
 	u32 apic_id;
+	bool apic;    /* enabled in IA32_APIC_BASE */
 	bool osxsave; /* CR4.OSXSAVE */
 	u64 xcr0;     /* asked for leaf 0Dh only */
 };

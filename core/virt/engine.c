@@ -29,6 +29,7 @@ static enum verdict exit_cpuid(struct vcpu *v)
 	u32 leaf = (u32)gpr[GPR_RAX];
 	const struct cpuid_context context = {
 		.apic_id = v->lapic.id,
+		.apic = lapic_enabled(&v->lapic),
 		.osxsave = (backend->cr4_get(v) & CR4_OSXSAVE) != 0,
 		.xcr0 = leaf == CPUID_XSAVE ? resident_xcr0(v) : 0,
 	};
@@ -63,7 +64,6 @@ static bool msr_read(struct vcpu *v, const struct msr_row *row, u32 index, u64 *
 static bool msr_write(struct vcpu *v, const struct msr_row *row, u32 index, u64 value)
 {
 	switch (row->class) {
-	case MSR_CLASS_READ_PASS:
 	case MSR_CLASS_EMULATE:
 		return row->write(v, index, value);
 	case MSR_CLASS_FIXED:
@@ -121,6 +121,15 @@ static enum verdict exit_exception(struct vcpu *v)
 	vcpu_raise(v, (u8)v->exit.exception.vector, v->exit.exception.has_error != 0,
 		   (u32)v->exit.exception.error);
 	return RESUME;
+}
+
+static enum verdict exit_cr8(struct vcpu *v)
+{
+	if ((v->exit.cr8.value & ~CR8_TPR) != 0)
+		return raise_gp(v);
+	lapic_cr8_set(&v->lapic, (u8)v->exit.cr8.value);
+	v->events = true;
+	return INSN_DONE;
 }
 
 /* SDM, "XSETBV--Set Extended Control Register". */
@@ -181,28 +190,18 @@ static enum verdict exit_stop(struct vcpu *v)
 }
 
 static enum verdict (*const handlers[VM_EXIT_COUNT])(struct vcpu *v) = {
-	[VM_EXIT_NONE] = exit_nothing,
-	[VM_EXIT_CPUID] = exit_cpuid,
-	[VM_EXIT_HLT] = exit_hlt,
-	[VM_EXIT_INTERRUPT] = exit_interrupt,
-	[VM_EXIT_HOST_NMI] = exit_nothing,
-	[VM_EXIT_WINDOW] = exit_window,
-	[VM_EXIT_IRET] = exit_window,
-	[VM_EXIT_EXCEPTION] = exit_exception,
-	[VM_EXIT_XSETBV] = exit_xsetbv,
-	[VM_EXIT_CACHE] = exit_done,
-	[VM_EXIT_PAUSE] = exit_done,
-	[VM_EXIT_REFUSED] = exit_refused,
-	[VM_EXIT_REFUSED_GP] = raise_gp,
-	[VM_EXIT_RAM_FAULT] = exit_stop,
-	[VM_EXIT_MSR] = exit_msr,
-	[VM_EXIT_IO] = exit_to_vmm,
-	[VM_EXIT_MMIO] = exit_to_vmm,
+	[VM_EXIT_NONE] = exit_nothing,	    [VM_EXIT_CPUID] = exit_cpuid,
+	[VM_EXIT_HLT] = exit_hlt,	    [VM_EXIT_INTERRUPT] = exit_interrupt,
+	[VM_EXIT_HOST_NMI] = exit_nothing,  [VM_EXIT_WINDOW] = exit_window,
+	[VM_EXIT_IRET] = exit_window,	    [VM_EXIT_EXCEPTION] = exit_exception,
+	[VM_EXIT_CR8] = exit_cr8,	    [VM_EXIT_XSETBV] = exit_xsetbv,
+	[VM_EXIT_CACHE] = exit_done,	    [VM_EXIT_PAUSE] = exit_done,
+	[VM_EXIT_REFUSED] = exit_refused,   [VM_EXIT_REFUSED_GP] = raise_gp,
+	[VM_EXIT_RAM_FAULT] = exit_stop,    [VM_EXIT_MSR] = exit_msr,
+	[VM_EXIT_IO] = exit_to_vmm,	    [VM_EXIT_MMIO] = exit_to_vmm,
 	[VM_EXIT_INTR_ACK] = exit_stop, /* made by the engine, never by hardware */
-	[VM_EXIT_EOI] = exit_stop,
-	[VM_EXIT_SHUTDOWN] = exit_stop,
-	[VM_EXIT_ENTRY_FAILED] = exit_stop,
-	[VM_EXIT_UNKNOWN] = exit_stop,
+	[VM_EXIT_EOI] = exit_stop,	    [VM_EXIT_SHUTDOWN] = exit_stop,
+	[VM_EXIT_ENTRY_FAILED] = exit_stop, [VM_EXIT_UNKNOWN] = exit_stop,
 };
 
 /* The one place where an instruction ends: RIP, interrupt shadow, single-step. */

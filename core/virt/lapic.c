@@ -161,7 +161,9 @@ int lapic_requested(const struct lapic *l)
 	int vector = set_highest(l->irr);
 	int serviced = set_highest(l->isr);
 
-	return vector >= 0 && (vector & (int)PRIORITY) > (serviced & (int)PRIORITY) ? vector : -1;
+	if (vector < 0 || serviced < 0)
+		return vector;
+	return ((u32)vector & PRIORITY) > ((u32)serviced & PRIORITY) ? vector : -1;
 }
 
 void lapic_take(struct lapic *l, u8 vector)

@@ -14,6 +14,13 @@ static bool memory_type_is_valid(u64 type)
 	return type <= MEMORY_TYPE_WB && type != 2 && type != 3;
 }
 
+static bool msr_read_tsc(struct vcpu *vcpu, u32 index, u64 *value)
+{
+	(void)index;
+	*value = vcpu_tsc(vcpu);
+	return true;
+}
+
 static bool msr_write_tsc(struct vcpu *vcpu, u32 index, u64 value)
 {
 	u64 delta = value - vcpu_tsc(vcpu);
@@ -175,15 +182,12 @@ static const struct msr_row rows[] = {
 #define ROW(first, last, class, read, write, fixed, why) \
 	{ first, last, class, read, write, fixed, #first, why },
 #define MSR_PASS(msr, why) ROW(msr, msr, MSR_CLASS_PASS, NULL, NULL, 0, why)
-#define MSR_READ_PASS(msr, handler, why) \
-	ROW(msr, msr, MSR_CLASS_READ_PASS, NULL, msr_write_##handler, 0, why)
 #define MSR_EMULATE(first, last, handler, why) \
 	ROW(first, last, MSR_CLASS_EMULATE, msr_read_##handler, msr_write_##handler, 0, why)
 #define MSR_FIXED(first, last, value, why) ROW(first, last, MSR_CLASS_FIXED, NULL, NULL, value, why)
 #define MSR_TO_VMM(first, last, why)	   ROW(first, last, MSR_CLASS_VMM, NULL, NULL, 0, why)
 #include "core/virt/msr.def"
 #undef MSR_PASS
-#undef MSR_READ_PASS
 #undef MSR_EMULATE
 #undef MSR_FIXED
 #undef MSR_TO_VMM
@@ -199,7 +203,6 @@ const struct msr_row *msr_find(u32 index)
 	case first ... last: \
 		return &rows[__COUNTER__ - FIRST_COUNTER];
 #define MSR_PASS(msr, why)		       ROW_AT(msr, msr)
-#define MSR_READ_PASS(msr, handler, why)       ROW_AT(msr, msr)
 #define MSR_EMULATE(first, last, handler, why) ROW_AT(first, last)
 #define MSR_FIXED(first, last, value, why)     ROW_AT(first, last)
 #define MSR_TO_VMM(first, last, why)	       ROW_AT(first, last)

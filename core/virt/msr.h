@@ -20,14 +20,7 @@ struct msr_state {
 	u64 mtrr_default;
 };
 
-enum msr_class {
-	MSR_REFUSED,
-	MSR_CLASS_PASS,
-	MSR_CLASS_READ_PASS,
-	MSR_CLASS_EMULATE,
-	MSR_CLASS_FIXED,
-	MSR_CLASS_VMM
-};
+enum msr_class { MSR_REFUSED, MSR_CLASS_PASS, MSR_CLASS_EMULATE, MSR_CLASS_FIXED, MSR_CLASS_VMM };
 
 struct msr_row {
 	u32 first, last;

@@ -14,10 +14,10 @@ enum syscall_number {
 #define LOG_TEXT_MAX 200U
 
 /* Notification bits of the supervisor: the console, and one for each VM; of a VMM: one. */
-#define NOTIFY_CONSOLE    BIT64(63)
+#define NOTIFY_CONSOLE	  BIT64(63)
 #define NOTIFY_VM(number) BIT64((number) % 63)
 #define NOTIFY_SUPERVISOR BIT64(0)
-#define WAIT_FOREVER      UINT64_MAX /* as a deadline */
+#define WAIT_FOREVER	  UINT64_MAX /* as a deadline */
 
 enum process_status {
 	PROCESS_NONE,	 /* no such VM */

@@ -109,6 +109,9 @@ struct vm_exit {
 			u64 value;
 		} msr;
 		struct {
+			u64 value;
+		} cr8;
+		struct {
 			u32 index;
 			u32 pad;
 			u64 value;

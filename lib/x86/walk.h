@@ -158,7 +158,8 @@ static inline u64 entry_reserved(const struct paging *p, enum paging_mode mode, 
 	if ((p->efer & EFER_NXE) == 0)
 		reserved |= PTE_NX;
 	if (mode == PAGING_PAE && level == 3)
-		return reserved | PTE_NX | BITS64(8, 5) | PTE_WRITE | PTE_USER;
+		/* Loading CR3 has checked the low bits; QEMU's processor then sets the accessed one. */
+		return reserved | PTE_NX;
 	if (leaf && level > 1)
 		reserved |= BITS64(12 + 9 * (level - 1) - 1, 13);
 	return level > 3 ? reserved | PTE_PAGE_SIZE : reserved;
