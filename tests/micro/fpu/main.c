@@ -25,8 +25,6 @@ const char micro_name[] = "fpu";
 #define REGISTERS    16U
 #define CONTROL_WORD 0x037fU
 #define MXCSR_VALUE  0x1f80U
-#define XCR0_X87_SSE 3ULL
-#define XCR0_AVX     4ULL
 
 static u8 wanted[AREA_BYTES] ALIGNED(64), found[AREA_BYTES] ALIGNED(64);
 static u64 states; /* XCR0; 0: no XSAVE on this processor */
@@ -81,7 +79,8 @@ static bool state_is_there(void)
 	else
 		asm volatile("fxsave64 %0" : "+m"(found));
 	for (unsigned i = 0; i < 8; i++)
-		same &= memcmp(found + AREA_X87 + 16 * i, wanted + AREA_X87 + 16 * i, X87_BYTES) == 0;
+		same &= memcmp(found + AREA_X87 + 16 * i, wanted + AREA_X87 + 16 * i, X87_BYTES) ==
+			0;
 	same &= memcmp(found + AREA_SSE, wanted + AREA_SSE, 16 * REGISTERS) == 0;
 	if (states & XCR0_AVX)
 		same &= memcmp(found + AREA_AVX, wanted + AREA_AVX, 16 * REGISTERS) == 0;
@@ -107,7 +106,7 @@ static void sleep_a_little(void)
 static void exits(void)
 {
 	cpuid(0, 0);
-	rdmsr(MSR_APIC_BASE);
+	rdmsr(MSR_IA32_APIC_BASE);
 	in_byte(0x5f4);
 	mmio_read(IOREGSEL);
 	sleep_a_little();
@@ -122,7 +121,7 @@ void micro_main(void)
 	write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT);
 	if (cpuid(1, 0).ecx & BIT32(26)) {
 		write_cr4(read_cr4() | CR4_OSXSAVE);
-		states = cpuid(0xd, 0).eax & (XCR0_X87_SSE | XCR0_AVX);
+		states = cpuid(0xd, 0).eax & (XCR0_X87 | XCR0_SSE | XCR0_AVX);
 		check(xcr_write(0, states), "XCR0 takes %lx", states);
 	}
 	for (unsigned i = 0; i < ROUNDS; i++) {
