@@ -36,41 +36,41 @@ static u64 call_at(u64 address)
 }
 
 /* Calls `visit` for the first and last 8 bytes of each stride of RAM behind the image. */
-static bool for_each_place(bool (*visit)(u64 *place))
+static bool for_each_place(bool (*visit)(volatile u64 *place))
 {
 	bool good = true;
 
 	for (u64 at = ram_begin(); at < ram_end(); at = align_down(at, STRIDE) + STRIDE) {
 		u64 end = min_u64(align_down(at, STRIDE) + STRIDE, ram_end());
 
-		good &= visit((u64 *)at);
-		good &= visit((u64 *)(end - sizeof(u64)));
+		good &= visit((volatile u64 *)at);
+		good &= visit((volatile u64 *)(end - sizeof(u64)));
 	}
 	return good;
 }
 
-static bool place_is_zero(u64 *place)
+static bool place_is_zero(volatile u64 *place)
 {
 	return *place == 0;
 }
 
-static bool place_fill(u64 *place)
+static bool place_fill(volatile u64 *place)
 {
 	*place = (u64)place * SALT;
 	return true;
 }
 
-static bool place_is_filled(u64 *place)
+static bool place_is_filled(volatile u64 *place)
 {
 	return *place == (u64)place * SALT;
 }
 
-static bool place_runs(u64 *place)
+static bool place_runs(volatile u64 *place)
 {
 	u64 saved = *place;
 	bool good;
 
-	memcpy(place, code, sizeof(code));
+	memcpy((void *)(u64)place, code, sizeof(code));
 	good = call_at((u64)place) == CODE_ANSWER;
 	*place = saved;
 	return good;
@@ -85,7 +85,8 @@ static void check_ram(void)
 	check(for_each_place(place_is_filled), "RAM keeps what is written");
 	check(for_each_place(place_runs), "code runs in all of RAM");
 	check(for_each_place(place_is_filled), "RAM still has it");
-	for (u64 *at = (u64 *)LOW_RAM; at < (u64 *)LOW_RAM_END; at += PAGE_SIZE / sizeof(u64)) {
+	for (volatile u64 *at = (volatile u64 *)LOW_RAM; at < (volatile u64 *)LOW_RAM_END;
+	     at += PAGE_SIZE / sizeof(u64)) {
 		place_fill(at);
 		check(place_is_filled(at), "conventional memory at %lx", (u64)at);
 	}
@@ -94,7 +95,7 @@ static void check_ram(void)
 /* Below 1 MiB everything is RAM but the place where a VGA card would be. */
 static void check_below_1m(void)
 {
-	u64 *rom = (u64 *)OPTION_ROMS, *vga = (u64 *)VGA_HOLE;
+	volatile u64 *rom = (volatile u64 *)OPTION_ROMS, *vga = (volatile u64 *)VGA_HOLE;
 
 	if (!policy("option ROM area and VGA hole"))
 		return;
