@@ -18,7 +18,7 @@ import console  # noqa: E402  pylint: disable=wrong-import-position
 
 GUESTS = sorted(path.parent.name for path in HERE.glob("*/main.c"))
 LOGS = console.BUILD / "test" / "micro"
-SECONDS = 300
+SECONDS = 180
 
 # These measure time or have a second copy to disturb: a boot of their own, with fewer neighbours.
 TIMED = ["fpu", "hlt", "interrupts", "timer"]

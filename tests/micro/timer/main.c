@@ -204,7 +204,7 @@ static void check_rtc(void)
 	pic_unmask(IRQ_RTC);
 	irq_enable();
 	check(wait_for_count(&irq_count[IRQ_RTC], 9, LATE_US), "RTC periodic interrupt");
-	check(tsc_to_us(rdtsc() - start) >= 7700, "9 ticks, 977 us apart, in %lu us",
+	check(tsc_to_us(rdtsc() - start) >= 6800, "9 ticks, 977 us apart, in %lu us",
 	      tsc_to_us(rdtsc() - start));
 	irq_disable();
 	pic_mask_all();
