@@ -157,9 +157,9 @@ static inline u64 entry_reserved(const struct paging *p, enum paging_mode mode, 
 		reserved |= BITS64(62, 52);
 	if ((p->efer & EFER_NXE) == 0)
 		reserved |= PTE_NX;
+	/* QEMU's processor sets the accessed bit, which the manuals call reserved here. */
 	if (mode == PAGING_PAE && level == 3)
-		/* Loading CR3 has checked the low bits; QEMU's processor then sets the accessed one. */
-		return reserved | PTE_NX;
+		return reserved | PTE_NX | BITS64(8, 6) | PTE_WRITE | PTE_USER;
 	if (leaf && level > 1)
 		reserved |= BITS64(12 + 9 * (level - 1) - 1, 13);
 	return level > 3 ? reserved | PTE_PAGE_SIZE : reserved;

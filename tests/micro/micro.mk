@@ -1,7 +1,7 @@
 # Micro guests: every folder tests/micro/NAME with a main.c is one bare-metal program that tests
 # what a guest sees of its virtual machine. Linked as ELF64, wrapped as ELF32 for multiboot 1.
 MICRO      := $(patsubst tests/micro/%/main.c,%,$(wildcard tests/micro/*/main.c))
-MICRO_LIB  := $(call find,tests/micro/lib,*.[cS]) lib/base/string.c
+MICRO_LIB  := $(call find,tests/micro/lib,*.[cS]) lib/base/string.c lib/base/format.c
 MICRO_ELF  := $(MICRO:%=$(B)/tests/micro/%.elf)
 
 $(B)/micro/%.o: %

@@ -110,8 +110,8 @@ static void check_hypervisor_leaves(void)
 	features = cpuid(LEAF_KVM + 1, 0).eax;
 	check(features & BIT32(3), "KVM clock at the new MSRs");
 	check(features & BIT32(24), "KVM clock is stable");
-	check_equal(cpuid(0x8000000a, 0).eax | cpuid(0x8000000a, 0).ebx |
-			    cpuid(0x8000000a, 0).ecx | cpuid(0x8000000a, 0).edx,
+	check_equal(cpuid(0x8000000a, 0).eax | cpuid(0x8000000a, 0).ebx | cpuid(0x8000000a, 0).ecx |
+			    cpuid(0x8000000a, 0).edx,
 		    0, "SVM leaf");
 }
 
@@ -176,7 +176,8 @@ static void check_registers(void)
 		     : "r8", "cc", "memory");
 	asm volatile("movq %%r8, %0" : "=r"(r8));
 	(void)r8;
-	check(a >> 32 == 0 && b >> 32 == 0 && c >> 32 == 0 && d >> 32 == 0, "upper halves are zero");
+	check(a >> 32 == 0 && b >> 32 == 0 && c >> 32 == 0 && d >> 32 == 0,
+	      "upper halves are zero");
 	check(si == ~0ULL - 1 && di == ~0ULL - 2, "RSI and RDI stay");
 	check(r15 == 0x1515151515151515, "R15 stays");
 	check(flags & RFLAGS_CF, "flags stay");

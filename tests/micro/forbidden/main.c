@@ -12,8 +12,6 @@ const char micro_name[] = "forbidden";
 
 #define CR4_RESERVED_HIGH BIT64(63)
 #define CR4_RESERVED_31	  BIT64(31)
-#define CR4_PCIDE	  BIT64(17)
-#define CR4_TSD		  BIT64(2)
 #define CR3_RESERVED	  BIT64(55)
 #define CPUID1_ECX_VMX	  BIT32(5)
 #define CPUID1_ECX_PCID	  BIT32(17)
@@ -23,7 +21,7 @@ const char micro_name[] = "forbidden";
 
 static void check_undefined(u64 count, const char *text)
 {
-	check(count == 1 && trap.vector == VEC_UD && trap.offset == 0 && trap.error == 0,
+	check(count == 1 && trap.vector == EXC_UD && trap.offset == 0 && trap.error == 0,
 	      "%s: %lu x vector %lu at +%lu", text, count, trap.vector, trap.offset);
 }
 
@@ -72,7 +70,7 @@ static void check_hidden(u64 page)
 		UNDEFINED(".byte 0x0f, 0x01, 0xfb", "MWAITX");
 	}
 	TRY("rdpmc", "c"(0x12345) /* no such counter */);
-	check(trap.count == 1 && (trap.vector == VEC_GP || trap.vector == VEC_UD) &&
+	check(trap.count == 1 && (trap.vector == EXC_GP || trap.vector == EXC_UD) &&
 		      trap.offset == 0,
 	      "RDPMC");
 }
@@ -80,18 +78,19 @@ static void check_hidden(u64 page)
 static void check_user(void)
 {
 	extern const u8 user_vmmcall[], user_vmrun[], user_wbinvd[], user_page[];
-	u64 code = window_map(0, (u64)user_page, PTE_P | PTE_U);
+	u64 code = window_map(0, (u64)user_page, PTE_PRESENT | PTE_USER);
 
 	trap_clear();
 	user_call(code + (u64)(user_vmmcall - user_page), 0, RFLAGS_ONE, 0);
-	check(trap.vector == VEC_UD, "VMMCALL in ring 3: vector %lu", trap.vector);
+	check(trap.vector == EXC_UD, "VMMCALL in ring 3: vector %lu", trap.vector);
 	trap_clear();
 	user_call(code + (u64)(user_vmrun - user_page), 0, RFLAGS_ONE, 0);
-	check(trap.vector == VEC_UD || trap.vector == VEC_GP, "VMRUN in ring 3: vector %lu",
+	check(trap.vector == EXC_UD || trap.vector == EXC_GP, "VMRUN in ring 3: vector %lu",
 	      trap.vector);
 	trap_clear();
 	user_call(code + (u64)(user_wbinvd - user_page), 0, RFLAGS_ONE, 0);
-	check(trap.vector == VEC_GP && trap.error == 0, "WBINVD in ring 3: vector %lu", trap.vector);
+	check(trap.vector == EXC_GP && trap.error == 0, "WBINVD in ring 3: vector %lu",
+	      trap.vector);
 }
 asm(".pushsection .user, \"ax\"\n"
     "user_vmmcall: vmmcall\n"
@@ -109,7 +108,7 @@ static void check_xcr(void)
 	u64 have;
 
 	xcr_write(0, 3);
-	check_fault(VEC_UD, 0, "XSETBV without CR4.OSXSAVE");
+	check_fault(EXC_UD, 0, "XSETBV without CR4.OSXSAVE");
 	if (!(cpuid(1, 0).ecx & BIT32(26))) {
 		say("no XSAVE on this processor");
 		return;
@@ -122,17 +121,18 @@ static void check_xcr(void)
 	static const u64 bad[] = { 0, 2, 4, 5, BIT64(62), BIT64(63), 1 | BIT64(40) };
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		xcr_write(0, bad[i]);
-		check(trap_is_fault(VEC_GP, 0), "XCR0 refuses %lx", bad[i]);
+		check(trap_is_fault(EXC_GP, 0), "XCR0 refuses %lx", bad[i]);
 	}
 	xcr_write(1, 3);
-	check_fault(VEC_GP, 0, "XCR1");
+	check_fault(EXC_GP, 0, "XCR1");
 	xcr_write(0x12345678, 3);
-	check_fault(VEC_GP, 0, "XCR 0x12345678");
+	check_fault(EXC_GP, 0, "XCR 0x12345678");
 	check_equal(xcr_read(0), 3, "refused writes change nothing");
 	extern const u8 user_xsetbv[], user_page[];
-	user_call(window_map(0, (u64)user_page, PTE_P | PTE_U) + (u64)(user_xsetbv - user_page), 0,
-		  RFLAGS_ONE, 0);
-	check(trap.vector == VEC_GP && trap.error == 0, "XSETBV in ring 3");
+	user_call(window_map(0, (u64)user_page, PTE_PRESENT | PTE_USER) +
+			  (u64)(user_xsetbv - user_page),
+		  0, RFLAGS_ONE, 0);
+	check(trap.vector == EXC_GP && trap.error == 0, "XSETBV in ring 3");
 	write_cr4(read_cr4() & ~CR4_OSXSAVE);
 }
 
@@ -144,35 +144,34 @@ static void check_control_registers(void)
 	if (tcg_lacks("checks of control register values"))
 		return;
 	write_cr0(cr0 & ~CR0_PE);
-	check_fault(VEC_GP, 0, "CR0.PG without PE");
+	check_fault(EXC_GP, 0, "CR0.PG without PE");
 	write_cr0(cr0 & ~CR0_PG);
-	check_fault(VEC_GP, 0, "CR0.PG cleared in 64-bit mode");
+	check_fault(EXC_GP, 0, "CR0.PG cleared in 64-bit mode");
 	write_cr0(cr0 | CR0_NW);
-	check_fault(VEC_GP, 0, "CR0.NW without CD");
+	check_fault(EXC_GP, 0, "CR0.NW without CD");
 	write_cr0(cr0 | BIT64(32));
-	check_fault(VEC_GP, 0, "CR0 upper half");
+	check_fault(EXC_GP, 0, "CR0 upper half");
 	write_cr4(cr4 & ~CR4_PAE);
-	check_fault(VEC_GP, 0, "CR4 without PAE in long mode");
+	check_fault(EXC_GP, 0, "CR4 without PAE in long mode");
 	write_cr4(cr4 | CR4_RESERVED_31);
-	check_fault(VEC_GP, 0, "CR4 bit 31");
+	check_fault(EXC_GP, 0, "CR4 bit 31");
 	write_cr4(cr4 | CR4_RESERVED_HIGH);
-	check_fault(VEC_GP, 0, "CR4 bit 63");
+	check_fault(EXC_GP, 0, "CR4 bit 63");
 	if (!(cpuid(1, 0).ecx & CPUID1_ECX_VMX)) {
 		write_cr4(cr4 | CR4_VMXE);
-		check_fault(VEC_GP, 0, "CR4.VMXE");
+		check_fault(EXC_GP, 0, "CR4.VMXE");
 	}
 	if (!(cpuid(1, 0).ecx & CPUID1_ECX_PCID)) {
 		write_cr4(cr4 | CR4_PCIDE);
-		check_fault(VEC_GP, 0, "CR4.PCIDE");
+		check_fault(EXC_GP, 0, "CR4.PCIDE");
 	}
 	write_cr3(cr3 | CR3_RESERVED);
-	check_fault(VEC_GP, 0, "CR3 bit 55");
+	check_fault(EXC_GP, 0, "CR3 bit 55");
 	write_cr8(16);
-	check_fault(VEC_GP, 0, "CR8 of 16");
+	check_fault(EXC_GP, 0, "CR8 of 16");
 	write_cr8(BIT64(32));
-	check_fault(VEC_GP, 0, "CR8 upper half");
-	check(read_cr0() == cr0 && read_cr3() == cr3 && read_cr4() == cr4 &&
-		      read_cr8() == 0,
+	check_fault(EXC_GP, 0, "CR8 upper half");
+	check(read_cr0() == cr0 && read_cr3() == cr3 && read_cr4() == cr4 && read_cr8() == 0,
 	      "refused writes change nothing");
 }
 
@@ -188,14 +187,14 @@ static void check_neighbours(void)
 	check_equal(read_cr4(), cr4 | CR4_TSD | CR4_DE | CR4_PCE, "CR4 reads back");
 	check(write_cr4(cr4), "CR4 can be restored");
 	write_dr7(BIT64(32) | BIT64(10));
-	check_fault(VEC_GP, 0, "DR7 upper half");
+	check_fault(EXC_GP, 0, "DR7 upper half");
 	TRY("wbinvd");
 	check_no_fault("WBINVD");
 	TRY("invd");
 	check_no_fault("INVD");
 	write_cr4(cr4 | CR4_DE);
 	TRY("movq %%dr4, %0", "a"(0ULL));
-	check_fault(VEC_UD, 0, "DR4 with CR4.DE");
+	check_fault(EXC_UD, 0, "DR4 with CR4.DE");
 	write_cr4(cr4);
 }
 

@@ -129,7 +129,7 @@ static void check_nmi(void)
 {
 	u64 behind;
 
-	trap_handle(VEC_NMI, on_nmi);
+	trap_handle(EXC_NMI, on_nmi);
 	nmi_count = 0;
 	timer_count = 0;
 	timer_start(500);

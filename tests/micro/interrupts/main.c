@@ -74,11 +74,11 @@ static bool log_is(unsigned count, const u8 *vectors)
 	return true;
 }
 
-#define check_log(text, ...)                                                                       \
-	({                                                                                         \
-		const u8 want_[] = { __VA_ARGS__ };                                                \
-		check(log_is(sizeof(want_), want_), "%s: %lu came, %lx first", (text),             \
-		      entries.count, entries.count ? entries.vector[0] : 0);                       \
+#define check_log(text, ...)                                                           \
+	({                                                                             \
+		const u8 want_[] = { __VA_ARGS__ };                                    \
+		check(log_is(sizeof(want_), want_), "%s: %lu came, %lx first", (text), \
+		      entries.count, entries.count ? entries.vector[0] : 0);           \
 	})
 
 static void check_self_ipi(void)
@@ -87,10 +87,8 @@ static void check_self_ipi(void)
 		const char *text;
 		u32 command, destination;
 	} ways[] = {
-		{ "self shorthand", ICR_SELF, 0 },
-		{ "physical destination", 0, 0 },
-		{ "all, self included", ICR_ALL, 0 },
-		{ "logical destination", ICR_LOGICAL, 0x02 },
+		{ "self shorthand", ICR_SELF, 0 },    { "physical destination", 0, 0 },
+		{ "all, self included", ICR_ALL, 0 }, { "logical destination", ICR_LOGICAL, 0x02 },
 		{ "physical broadcast", 0, 0xff },
 	};
 
@@ -212,17 +210,17 @@ static void check_eoi(void)
 }
 
 /* Runs code that opens interrupts with one pending; the label 5 is where it must come. */
-#define WINDOW(code, text, ...)                                                                    \
-	({                                                                                         \
-		u64 where_;                                                                        \
-		log_clear();                                                                       \
-		lapic_send_self(V_LOW);                                                            \
-		asm volatile("leaq 5f(%%rip), %0\n" code "\n cli"                                  \
-			     : "=&r"(where_)                                                       \
-			     : __VA_ARGS__                                                         \
-			     : "rax", "rbx", "rcx", "rdx", "memory", "cc");                        \
-		check(entries.count == 1 && entries.rip[0] == where_, "%s: %lu came, at %ld",      \
-		      (text), entries.count, (long)(entries.rip[0] - where_));                     \
+#define WINDOW(code, text, ...)                                                               \
+	({                                                                                    \
+		u64 where_;                                                                   \
+		log_clear();                                                                  \
+		lapic_send_self(V_LOW);                                                       \
+		asm volatile("leaq 5f(%%rip), %0\n" code "\n cli"                             \
+			     : "=&r"(where_)                                                  \
+			     : __VA_ARGS__                                                    \
+			     : "rax", "rbx", "rcx", "rdx", "memory", "cc");                   \
+		check(entries.count == 1 && entries.rip[0] == where_, "%s: %lu came, at %ld", \
+		      (text), entries.count, (long)(entries.rip[0] - where_));                \
 	})
 
 static void check_shadow(void)
@@ -278,8 +276,8 @@ static void check_many(void)
 static void check_user(void)
 {
 	extern const u8 user_wait[], user_page[];
-	u64 code = window_map(0, (u64)user_page, PTE_P | PTE_U);
-	u64 counter = window_map(1, align_down((u64)&entries, PAGE_SIZE), PTE_P | PTE_U);
+	u64 code = window_map(0, (u64)user_page, PTE_PRESENT | PTE_USER);
+	u64 counter = window_map(1, align_down((u64)&entries, PAGE_SIZE), PTE_PRESENT | PTE_USER);
 
 	counter += (u64)&entries.count % PAGE_SIZE;
 	log_clear();
@@ -381,7 +379,8 @@ static void check_ioapic_level(void)
 	irq_disable();
 	out_byte(UART_IER, 0);
 	check_log("a level comes again after EOI until it is low", V_LEVEL, V_LEVEL, V_LEVEL);
-	check(!(ioapic_read(IOAPIC_REDIR + 2 * UART_PIN) & REDIR_REMOTE_IRR), "remote IRR is clear");
+	check(!(ioapic_read(IOAPIC_REDIR + 2 * UART_PIN) & REDIR_REMOTE_IRR),
+	      "remote IRR is clear");
 	ioapic_mask_all();
 }
 
@@ -406,10 +405,11 @@ static void on_nmi(struct trap_frame *frame)
 
 static void check_nmi(void)
 {
-	trap_handle(VEC_NMI, on_nmi);
+	trap_handle(EXC_NMI, on_nmi);
 	log_clear();
 	lapic_send_self(ICR_NMI);
-	check(wait_for_count(&nmi_count, 2, NMI_WAIT_US), "NMI comes with interrupts off, and again");
+	check(wait_for_count(&nmi_count, 2, NMI_WAIT_US),
+	      "NMI comes with interrupts off, and again");
 	check_equal(nmi_depth_max, 1, "NMIs do not nest");
 	for (u64 i = 3; i < 50; i++) {
 		lapic_send_self(ICR_NMI);
@@ -434,12 +434,12 @@ static void on_nmi_with_fault(struct trap_frame *frame)
 static void check_nmi_iret(void)
 {
 	nmi_count = 0;
-	idt[VEC_NMI].ist = 0; /* they nest on purpose */
-	trap_handle(VEC_NMI, on_nmi_with_fault);
+	idt[EXC_NMI].ist = 0; /* they nest on purpose */
+	trap_handle(EXC_NMI, on_nmi_with_fault);
 	lapic_send_self(ICR_NMI);
 	check(wait_for_count(&nmi_count, 2, NMI_WAIT_US), "two NMIs");
-	idt[VEC_NMI].ist = IST_NMI;
-	trap_handle(VEC_NMI, NULL);
+	idt[EXC_NMI].ist = IST_NMI;
+	trap_handle(EXC_NMI, NULL);
 }
 
 static void check_both_modes(void)
@@ -465,7 +465,7 @@ static void check_x2apic(void)
 	lapic_to_x2apic();
 	lapic_write(LAPIC_SVR, SVR_ENABLE | SPURIOUS_VECTOR);
 	log_clear();
-	wrmsr(MSR_X2APIC + LAPIC_SELF_IPI / 16, V_LOW);
+	wrmsr(MSR_IA32_X2APIC_FIRST + LAPIC_SELF_IPI / 16, V_LOW);
 	irq_open_window();
 	check_log("self-IPI register", V_LOW);
 	check_both_modes();

@@ -15,13 +15,13 @@ bool lapic_has_x2apic(void)
 
 u32 lapic_read(unsigned reg)
 {
-	return x2apic ? (u32)rdmsr(MSR_X2APIC + reg / 16) : mmio_read(LAPIC_BASE + reg);
+	return x2apic ? (u32)rdmsr(MSR_IA32_X2APIC_FIRST + reg / 16) : mmio_read(LAPIC_BASE + reg);
 }
 
 void lapic_write(unsigned reg, u32 value)
 {
 	if (x2apic)
-		wrmsr(MSR_X2APIC + reg / 16, value);
+		wrmsr(MSR_IA32_X2APIC_FIRST + reg / 16, value);
 	else
 		mmio_write(LAPIC_BASE + reg, value);
 }
@@ -39,7 +39,7 @@ void lapic_eoi(void)
 void lapic_send(u32 command, u32 destination)
 {
 	if (x2apic) {
-		wrmsr(MSR_X2APIC + LAPIC_ICR_LOW / 16, (u64)destination << 32 | command);
+		wrmsr(MSR_IA32_X2APIC_FIRST + LAPIC_ICR_LOW / 16, (u64)destination << 32 | command);
 		return;
 	}
 	lapic_write(LAPIC_ICR_HIGH, destination << 24);
@@ -60,10 +60,10 @@ bool lapic_bit(unsigned reg, unsigned vector)
 
 void lapic_init(void)
 {
-	u64 base = rdmsr(MSR_APIC_BASE);
+	u64 base = rdmsr(MSR_IA32_APIC_BASE);
 
 	if (!(base & APIC_BASE_ENABLE))
-		wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
+		wrmsr(MSR_IA32_APIC_BASE, base | APIC_BASE_ENABLE);
 	lapic_write(LAPIC_SVR, SVR_ENABLE | SPURIOUS_VECTOR);
 	lapic_write(LAPIC_TPR, 0);
 	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED);
@@ -73,17 +73,17 @@ void lapic_init(void)
 
 void lapic_to_x2apic(void)
 {
-	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE | APIC_BASE_EXTD);
+	wrmsr(MSR_IA32_APIC_BASE, rdmsr(MSR_IA32_APIC_BASE) | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
 	x2apic = true;
 }
 
 /* The only way back leads through the disabled state, which resets the registers. */
 void lapic_to_xapic(void)
 {
-	u64 base = rdmsr(MSR_APIC_BASE) & ~(APIC_BASE_ENABLE | APIC_BASE_EXTD);
+	u64 base = rdmsr(MSR_IA32_APIC_BASE) & ~(APIC_BASE_ENABLE | APIC_BASE_X2APIC);
 
-	wrmsr(MSR_APIC_BASE, base);
-	wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
+	wrmsr(MSR_IA32_APIC_BASE, base);
+	wrmsr(MSR_IA32_APIC_BASE, base | APIC_BASE_ENABLE);
 	x2apic = false;
 	lapic_init();
 }

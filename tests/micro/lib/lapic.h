@@ -37,19 +37,14 @@
 #define TIMER_DIV_1  0xbU
 #define TIMER_DIV_16 0x3U
 
-#define ICR_NMI	     (4U << 8)
-#define ICR_INIT     (5U << 8)
-#define ICR_LOGICAL  BIT32(11)
-#define ICR_PENDING  BIT32(12)
-#define ICR_ASSERT   BIT32(14)
-#define ICR_SELF     (1U << 18)
-#define ICR_ALL	     (2U << 18)
-#define ICR_OTHERS   (3U << 18)
-
-#define APIC_BASE_BSP	  BIT64(8)
-#define APIC_BASE_EXTD	  BIT64(10)
-#define APIC_BASE_ENABLE  BIT64(11)
-#define APIC_BASE_ADDRESS BITS64(35, 12)
+#define ICR_NMI	    (4U << 8)
+#define ICR_INIT    (5U << 8)
+#define ICR_LOGICAL BIT32(11)
+#define ICR_PENDING BIT32(12)
+#define ICR_ASSERT  BIT32(14)
+#define ICR_SELF    (1U << 18)
+#define ICR_ALL	    (2U << 18)
+#define ICR_OTHERS  (3U << 18)
 
 #define SPURIOUS_VECTOR 0xffU
 

@@ -1,9 +1,9 @@
 /* Start, checks and end of a micro guest (Multiboot Specification, "Boot information format"). */
 #include "tests/micro/lib/micro.h"
 
+#include "lib/base/format.h"
 #include "lib/base/string.h"
 #include "tests/micro/lib/cpu.h"
-#include "tests/micro/lib/format.h"
 #include "tests/micro/lib/layout.h"
 #include "tests/micro/lib/serial.h"
 #include "tests/micro/lib/trap.h"

@@ -19,17 +19,17 @@ void say(const char *format, ...) PRINTF_LIKE(1, 2);
 #define check(condition, ...) check_that((condition), __FILE__, __LINE__, __VA_ARGS__)
 bool check_that(bool ok, const char *file, int line, const char *format, ...) PRINTF_LIKE(4, 5);
 
-#define check_equal(got, want, text)                                                               \
-	({                                                                                         \
-		u64 got_ = (u64)(got), want_ = (u64)(want);                                        \
-		check(got_ == want_, "%s: %lx, not %lx", (text), got_, want_);                     \
+#define check_equal(got, want, text)                                           \
+	({                                                                     \
+		u64 got_ = (u64)(got), want_ = (u64)(want);                    \
+		check(got_ == want_, "%s: %lx, not %lx", (text), got_, want_); \
 	})
 /* The last TRY() caused exactly this fault, with RIP at the instruction. */
-#define check_fault(vector_, error_, text)                                                         \
-	check(trap_is_fault((vector_), (error_)), "%s: %lu x vector %lu error %lx at +%lu",        \
+#define check_fault(vector_, error_, text)                                                  \
+	check(trap_is_fault((vector_), (error_)), "%s: %lu x vector %lu error %lx at +%lu", \
 	      (text), trap.count, trap.vector, trap.error, trap.offset)
 /* The last TRY() caused none. */
-#define check_no_fault(text)                                                                       \
+#define check_no_fault(text) \
 	check(trap.count == 0, "%s: vector %lu error %lx", (text), trap.vector, trap.error)
 
 /* True when checks of the hypervisor's own policy apply; says what is left out otherwise. */

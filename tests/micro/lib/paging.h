@@ -5,15 +5,7 @@
 #pragma once
 
 #include "lib/base/types.h"
-
-#define PTE_P  BIT64(0)
-#define PTE_W  BIT64(1)
-#define PTE_U  BIT64(2)
-#define PTE_A  BIT64(5)
-#define PTE_D  BIT64(6)
-#define PTE_NX BIT64(63)
-
-#define PTE_ADDRESS BITS64(51, 12)
+#include "lib/x86/registers.h"
 
 #define WINDOW_BASE  (512 * GIB)
 #define WINDOW_SLOTS 512U

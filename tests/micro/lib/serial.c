@@ -13,12 +13,12 @@
 #define UART_MCR (COM1 + 4)
 #define UART_LSR (COM1 + 5)
 
-#define LCR_8N1	    0x03
-#define LCR_DLAB    0x80
-#define FCR_ENABLE  0x07 /* FIFOs on and emptied */
-#define MCR_READY   0x0b /* DTR, RTS, and OUT2, which lets the interrupt out */
-#define LSR_THRE    0x20
-#define LSR_TEMT    0x40
+#define LCR_8N1	   0x03
+#define LCR_DLAB   0x80
+#define FCR_ENABLE 0x07 /* FIFOs on and emptied */
+#define MCR_READY  0x0b /* DTR, RTS, and OUT2, which lets the interrupt out */
+#define LSR_THRE   0x20
+#define LSR_TEMT   0x40
 
 void serial_init(void)
 {

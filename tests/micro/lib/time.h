@@ -1,4 +1,5 @@
-/* Clocks of a PC: PIT (data sheet 8254), ACPI PM timer, RTC (MC146818), and the TSC against them. */
+/* Clocks of a PC: PIT (data sheet 8254), ACPI PM timer, RTC (MC146818), and the TSC against them.
+ */
 #pragma once
 
 #include "lib/base/types.h"

@@ -7,7 +7,6 @@
 #include "tests/micro/lib/micro.h"
 
 #define TRAP_STACK_BYTES 8192U
-#define DR6_CLEAR	 0xffff0ff0ULL
 
 struct trap trap;
 struct tss tss;
@@ -61,14 +60,14 @@ static void trap_record(const struct trap_frame *frame)
 	trap.rsp = frame->rsp;
 	trap.ss = frame->ss;
 	trap.rax = frame->rax;
-	if (frame->vector == VEC_PF)
+	if (frame->vector == EXC_PF)
 		trap.cr2 = read_cr2();
 }
 
 static void trap_record_debug(void)
 {
 	trap.dr6 = read_dr6();
-	asm volatile("mov %0, %%dr6" ::"r"(DR6_CLEAR));
+	asm volatile("mov %0, %%dr6" ::"r"(DR6_RESET));
 }
 
 static void trap_go_on(struct trap_frame *frame)
@@ -82,7 +81,7 @@ static void trap_go_on(struct trap_frame *frame)
 		frame->rflags &= ~RFLAGS_TF;
 		return;
 	}
-	if (!trap_escape.rip && frame->vector == VEC_DB) {
+	if (!trap_escape.rip && frame->vector == EXC_DB) {
 		frame->rflags &= ~RFLAGS_TF; /* a single step that came late: the checks tell */
 		return;
 	}
@@ -106,7 +105,7 @@ void trap_dispatch(struct trap_frame *frame)
 		return;
 	}
 	trap_record(frame);
-	if (frame->vector == VEC_DB)
+	if (frame->vector == EXC_DB)
 		trap_record_debug();
 	trap_go_on(frame);
 }
@@ -160,9 +159,9 @@ static void tss_load(void)
 void trap_init(void)
 {
 	for (unsigned v = 0; v < TRAP_VECTORS; v++)
-		idt_set(v, GATE_INTERRUPT, v == VEC_DF ? IST_FAULT : v == VEC_NMI ? IST_NMI : 0);
-	idt_set(VEC_BP, GATE_USER_INTERRUPT, 0);
-	idt_set(VEC_OF, GATE_USER_INTERRUPT, 0);
+		idt_set(v, GATE_INTERRUPT, v == EXC_DF ? IST_FAULT : v == EXC_NMI ? IST_NMI : 0);
+	idt_set(EXC_BP, GATE_USER_INTERRUPT, 0);
+	idt_set(EXC_OF, GATE_USER_INTERRUPT, 0);
 	idt_set(VEC_USER, GATE_USER_INTERRUPT, 0);
 	idt_restore();
 	tss_load();

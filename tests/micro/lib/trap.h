@@ -5,24 +5,8 @@
 #pragma once
 
 #include "lib/base/types.h"
+#include "lib/x86/registers.h"
 
-#define VEC_DE	 0U
-#define VEC_DB	 1U
-#define VEC_NMI	 2U
-#define VEC_BP	 3U
-#define VEC_OF	 4U
-#define VEC_BR	 5U
-#define VEC_UD	 6U
-#define VEC_NM	 7U
-#define VEC_DF	 8U
-#define VEC_TS	 10U
-#define VEC_NP	 11U
-#define VEC_SS	 12U
-#define VEC_GP	 13U
-#define VEC_PF	 14U
-#define VEC_MF	 16U
-#define VEC_AC	 17U
-#define VEC_XM	 19U
 #define VEC_USER 0x80U /* the gate that ring 3 may call: ends user_call() */
 
 #define TRAP_VECTORS 256U
@@ -51,16 +35,16 @@ struct fixup {
 };
 
 /* Code that may fault: an exception at or right behind it is recorded and goes on behind it. */
-#define TRAPPING(code)                                                                             \
-	"771: " code "\n772:\n"                                                                    \
+#define TRAPPING(code)          \
+	"771: " code "\n772:\n" \
 	".pushsection .fixups, \"a\"\n .quad 771b, 772b\n .popsection\n"
 
 /* Runs one instruction that may fault; gives the number of exceptions. */
-#define TRY(code, ...)                                                                             \
-	({                                                                                         \
-		trap_clear();                                                                      \
-		asm volatile(TRAPPING(code)::__VA_ARGS__ : "memory", "cc");                        \
-		trap.count;                                                                        \
+#define TRY(code, ...)                                                      \
+	({                                                                  \
+		trap_clear();                                               \
+		asm volatile(TRAPPING(code)::__VA_ARGS__ : "memory", "cc"); \
+		trap.count;                                                 \
 	})
 
 typedef void trap_handler(struct trap_frame *frame);

@@ -14,7 +14,7 @@
 const char micro_name[] = "mmio";
 
 #define HOLE		 0xf0000800ULL /* in the PCI hole; no device is there */
-#define SELECT_TEXT	 "0xfec00000" /* IOREGSEL for the assembler */
+#define SELECT_TEXT	 "0xfec00000"  /* IOREGSEL for the assembler */
 #define SELECT_BITS	 0xffU
 #define BUFFER_BYTES	 1024U
 #define BUFFER_MIDDLE	 512U
@@ -52,7 +52,7 @@ static struct form_registers run_at(const struct form *form, u64 address, u8 *sc
 
 	for (unsigned i = 0; i < sizeof(scratch_for_ram); i++)
 		scratch[i] = (u8)(i * 7 + 3);
-	wrmsr(MSR_FS_BASE, address);
+	wrmsr(MSR_IA32_FS_BASE, address);
 	form_run(&r);
 	r.rsi -= (u64)scratch;
 	r.rdi -= address;
@@ -139,8 +139,8 @@ static void check_relative(void)
 	u64 code, a;
 
 	memcpy(page, relative_read, (size_t)(relative_end - relative_read));
-	window_map(0, IOAPIC_BASE, PTE_P | PTE_W);
-	code = window_map(1, (u64)page, PTE_P);
+	window_map(0, IOAPIC_BASE, PTE_PRESENT | PTE_WRITE);
+	code = window_map(1, (u64)page, PTE_PRESENT);
 	mmio_write(IOREGSEL, 0x63);
 	asm volatile("call *%1" : "=a"(a) : "r"(code) : "memory");
 	check_equal(a, 0x63, "RIP-relative read");
@@ -154,15 +154,16 @@ static void check_relative(void)
 /* The instruction itself lies on two pages that are not neighbours in memory. */
 static void check_code_crossing(void)
 {
-	static const u8 code[] = { 0xc7, 0x04, 0x25, 0x00, 0x00, 0xc0, 0xfe,
-				   0x39, 0x00, 0x00, 0x00, 0xc3 }; /* movl $0x39, disp32; ret */
+	static const u8 code[] = {
+		0xc7, 0x04, 0x25, 0x00, 0x00, 0xc0, 0xfe, 0x39, 0x00, 0x00, 0x00, 0xc3
+	}; /* movl $0x39, disp32; ret */
 	u8 *second = page_alloc(), *first = page_alloc();
-	u64 window = window_map(2, (u64)first, PTE_P);
+	u64 window = window_map(2, (u64)first, PTE_PRESENT);
 
 	/* A sign-extended disp32 reaches the device through an alias in the top 2 GiB only. */
 	pml4[511] = pml4[0];
 	pdpt[511] = pdpt[3];
-	window_map(3, (u64)second, PTE_P);
+	window_map(3, (u64)second, PTE_PRESENT);
 	for (unsigned split = 1; split < sizeof(code); split++) {
 		u64 start = window + PAGE_SIZE - split;
 
@@ -181,10 +182,10 @@ static void check_code_crossing(void)
 static void check_data_crossing(void)
 {
 	u8 *page = page_alloc();
-	u64 window = window_map(4, (u64)page, PTE_P | PTE_W);
+	u64 window = window_map(4, (u64)page, PTE_PRESENT | PTE_WRITE);
 	u32 value;
 
-	window_map(5, IOAPIC_BASE, PTE_P | PTE_W);
+	window_map(5, IOAPIC_BASE, PTE_PRESENT | PTE_WRITE);
 	page[PAGE_SIZE - 2] = 0x34;
 	page[PAGE_SIZE - 1] = 0x12;
 	mmio_write(IOREGSEL, 0x5e);
@@ -200,23 +201,24 @@ static void check_data_crossing(void)
 /* The guest's own page tables come first: rights, accessed and dirty bits. */
 static void check_paging(void)
 {
-	u64 window = window_map(6, IOAPIC_BASE, PTE_P);
+	u64 window = window_map(6, IOAPIC_BASE, PTE_PRESENT);
 
 	mmio_write(IOREGSEL, 0x11);
 	check_equal(mmio_read(window), 0x11, "read through a read-only page");
-	check((window_pt[6] & (PTE_A | PTE_D)) == PTE_A, "accessed, not dirty");
+	check((window_pt[6] & (PTE_ACCESSED | PTE_DIRTY)) == PTE_ACCESSED, "accessed, not dirty");
 	TRY("movl $1, (%0)", "r"(window));
-	check_fault(VEC_PF, 3, "write to a read-only page");
+	check_fault(EXC_PF, 3, "write to a read-only page");
 	check_equal(trap.cr2, window, "CR2");
 	TRY("addl $1, (%0)", "r"(window));
-	check_fault(VEC_PF, 3, "read-modify-write of a read-only page");
+	check_fault(EXC_PF, 3, "read-modify-write of a read-only page");
 	check_equal(mmio_read(IOREGSEL), 0x11, "the device saw no write");
-	window = window_map(6, IOAPIC_BASE, PTE_P | PTE_W);
+	window = window_map(6, IOAPIC_BASE, PTE_PRESENT | PTE_WRITE);
 	mmio_write(window, 0x12);
-	check((window_pt[6] & (PTE_A | PTE_D)) == (PTE_A | PTE_D), "accessed and dirty");
+	check((window_pt[6] & (PTE_ACCESSED | PTE_DIRTY)) == (PTE_ACCESSED | PTE_DIRTY),
+	      "accessed and dirty");
 	window_unmap(7);
 	TRY("movl $-1, (%0)", "r"(window + PAGE_SIZE - 2));
-	check_fault(VEC_PF, 2, "write from a device page into an absent page");
+	check_fault(EXC_PF, 2, "write from a device page into an absent page");
 	check_equal(trap.cr2, window + PAGE_SIZE, "CR2 of the second page");
 }
 
@@ -224,8 +226,8 @@ static void check_paging(void)
 static void check_user(void)
 {
 	extern const u8 user_mmio[], user_page[];
-	u64 code = window_map(8, (u64)user_page, PTE_P | PTE_U);
-	u64 device = window_map(9, IOAPIC_BASE, PTE_P | PTE_W | PTE_U);
+	u64 code = window_map(8, (u64)user_page, PTE_PRESENT | PTE_USER);
+	u64 device = window_map(9, IOAPIC_BASE, PTE_PRESENT | PTE_WRITE | PTE_USER);
 
 	mmio_write(IOREGSEL, 0x20);
 	trap_clear();

@@ -15,7 +15,6 @@
 
 const char micro_name[] = "modes";
 
-#define PTE_PS	      BIT64(7)
 #define PSE_PAGE      (4 * MIB)
 #define IVT_ENTRIES   256U
 #define GDT_BASE_BITS ((u64)REAL_BASE << 16)
@@ -31,7 +30,7 @@ static void check_paged(const char *mode, u64 cr0_bits)
 	check(r->port == 0x5c, "%s: port", mode);
 	check(r->mmio == 0x32 && r->mmio_small == 0x32, "%s: MMIO %x %x", mode, r->mmio,
 	      r->mmio_small);
-	check(rdmsr(MSR_EFER) & EFER_LMA, "%s: back in long mode", mode);
+	check(rdmsr(MSR_IA32_EFER) & EFER_LMA, "%s: back in long mode", mode);
 }
 
 static void check_unpaged(void)
@@ -44,20 +43,20 @@ static void check_unpaged(void)
 static void check_pse(void)
 {
 	for (u32 i = 0; i < 1024; i++)
-		pse_directory[i] = (u32)(i * PSE_PAGE | PTE_PS | PTE_W | PTE_P);
-	pse_directory[WINDOW_4K / PSE_PAGE] = (u32)(u64)pse_table | (u32)(PTE_W | PTE_P);
-	pse_table[0] = (u32)(IOAPIC_BASE | PTE_W | PTE_P);
+		pse_directory[i] = (u32)(i * PSE_PAGE | PTE_PAGE_SIZE | PTE_WRITE | PTE_PRESENT);
+	pse_directory[WINDOW_4K / PSE_PAGE] = (u32)(u64)pse_table | (u32)(PTE_WRITE | PTE_PRESENT);
+	pse_table[0] = (u32)(IOAPIC_BASE | PTE_WRITE | PTE_PRESENT);
 	memset(&paged_results, 0, sizeof(paged_results));
 	check_equal(legacy_run(run_pse), 2, "32-bit paging");
 	check_paged("32-bit paging", CR0_PE | CR0_PG);
 	check_equal(paged_results.mmio_alias, 0x32, "4 KiB page of 32-bit paging");
-	check(pse_table[0] & PTE_A, "accessed bit of 32-bit paging");
+	check(pse_table[0] & PTE_ACCESSED, "accessed bit of 32-bit paging");
 }
 
 static void check_pae(void)
 {
 	for (u32 i = 0; i < 4; i++)
-		pae_pdpt[i] = ((u64)pd + i * PAGE_SIZE) | PTE_P;
+		pae_pdpt[i] = ((u64)pd + i * PAGE_SIZE) | PTE_PRESENT;
 	memset(&paged_results, 0, sizeof(paged_results));
 	check_equal(legacy_run(run_pae), 2, "PAE paging");
 	check_paged("PAE paging", CR0_PE | CR0_PG);
@@ -71,9 +70,9 @@ static void real_prepare(void)
 	gdt[SEL_CODE16 / 8] |= GDT_BASE_BITS;
 	gdt[SEL_DATA16 / 8] |= GDT_BASE_BITS;
 	for (unsigned i = 0; i < IVT_ENTRIES; i++) {
-		u64 handler = i == PIT_VECTOR ? (u64)real_irq_at :
-			      i == 0x21	      ? (u64)real_int_at :
-						(u64)real_fault_at;
+		u64 handler = i == PIT_VECTOR ? (u64)real_irq_at
+			      : i == 0x21     ? (u64)real_int_at
+					      : (u64)real_fault_at;
 
 		ivt[i][0] = (u16)handler;
 		ivt[i][1] = REAL_SEGMENT;
@@ -103,7 +102,8 @@ static void check_real(void)
 	check_equal(r.port, 0x77, "port in real mode");
 	check_equal(r.string, 0x7777, "REP INSB in real mode");
 	check_equal(r.edi, edi, "EDI after REP INSB with 16-bit addresses");
-	check(r.mmio == 0x26 && r.mmio_word == 0x26, "MMIO in real mode: %x %x", r.mmio, r.mmio_word);
+	check(r.mmio == 0x26 && r.mmio_word == 0x26, "MMIO in real mode: %x %x", r.mmio,
+	      r.mmio_word);
 	check_equal(r.passes, 5, "in and out of protected mode");
 }
 

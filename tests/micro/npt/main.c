@@ -10,20 +10,15 @@
 
 const char micro_name[] = "npt";
 
-#define STRIDE	     (2 * MIB)
-#define LOW_RAM	     0x20000ULL
-#define LOW_RAM_END  0x80000ULL
-#define VGA_HOLE     0xa0000ULL
-#define OPTION_ROMS  0xc8000ULL
-#define SALT	     0x9e3779b97f4a7c15ULL
-#define PF_PRESENT   BIT64(0)
-#define PF_WRITE     BIT64(1)
-#define PF_FETCH     BIT64(4)
-#define CPUID7_SMEP  BIT32(7)
-#define CPUID7_SMAP  BIT32(20)
-#define PTE_PS	     BIT64(7)
-#define PTE_G	     BIT64(8)
-#define CODE_ANSWER  0x600dc0de
+#define STRIDE	    (2 * MIB)
+#define LOW_RAM	    0x20000ULL
+#define LOW_RAM_END 0x80000ULL
+#define VGA_HOLE    0xa0000ULL
+#define OPTION_ROMS 0xc8000ULL
+#define SALT	    0x9e3779b97f4a7c15ULL
+#define CPUID7_SMEP BIT32(7)
+#define CPUID7_SMAP BIT32(20)
+#define CODE_ANSWER 0x600dc0de
 
 static const u8 code[] = { 0xb8, 0xde, 0xc0, 0x0d, 0x60, 0xc3 }; /* mov $CODE_ANSWER, %eax; ret */
 
@@ -41,41 +36,41 @@ static u64 call_at(u64 address)
 }
 
 /* Calls `visit` for the first and last 8 bytes of each stride of RAM behind the image. */
-static bool for_each_place(bool (*visit)(u64 *place))
+static bool for_each_place(bool (*visit)(volatile u64 *place))
 {
 	bool good = true;
 
 	for (u64 at = ram_begin(); at < ram_end(); at = align_down(at, STRIDE) + STRIDE) {
 		u64 end = min_u64(align_down(at, STRIDE) + STRIDE, ram_end());
 
-		good &= visit((u64 *)at);
-		good &= visit((u64 *)(end - sizeof(u64)));
+		good &= visit((volatile u64 *)at);
+		good &= visit((volatile u64 *)(end - sizeof(u64)));
 	}
 	return good;
 }
 
-static bool place_is_zero(u64 *place)
+static bool place_is_zero(volatile u64 *place)
 {
 	return *place == 0;
 }
 
-static bool place_fill(u64 *place)
+static bool place_fill(volatile u64 *place)
 {
 	*place = (u64)place * SALT;
 	return true;
 }
 
-static bool place_is_filled(u64 *place)
+static bool place_is_filled(volatile u64 *place)
 {
 	return *place == (u64)place * SALT;
 }
 
-static bool place_runs(u64 *place)
+static bool place_runs(volatile u64 *place)
 {
 	u64 saved = *place;
 	bool good;
 
-	memcpy(place, code, sizeof(code));
+	memcpy((void *)(u64)place, code, sizeof(code));
 	good = call_at((u64)place) == CODE_ANSWER;
 	*place = saved;
 	return good;
@@ -90,7 +85,8 @@ static void check_ram(void)
 	check(for_each_place(place_is_filled), "RAM keeps what is written");
 	check(for_each_place(place_runs), "code runs in all of RAM");
 	check(for_each_place(place_is_filled), "RAM still has it");
-	for (u64 *at = (u64 *)LOW_RAM; at < (u64 *)LOW_RAM_END; at += PAGE_SIZE / sizeof(u64)) {
+	for (volatile u64 *at = (volatile u64 *)LOW_RAM; at < (volatile u64 *)LOW_RAM_END;
+	     at += PAGE_SIZE / sizeof(u64)) {
 		place_fill(at);
 		check(place_is_filled(at), "conventional memory at %lx", (u64)at);
 	}
@@ -99,48 +95,47 @@ static void check_ram(void)
 /* Below 1 MiB everything is RAM but the place where a VGA card would be. */
 static void check_below_1m(void)
 {
-	u64 *rom = (u64 *)OPTION_ROMS;
-	volatile u64 *vga = (volatile u64 *)VGA_HOLE;
+	volatile u64 *rom = (volatile u64 *)OPTION_ROMS, *vga = (volatile u64 *)VGA_HOLE;
 
 	if (!policy("option ROM area and VGA hole"))
 		return;
 	place_fill(rom);
 	check(place_is_filled(rom), "the option ROM area is RAM");
-	*vga = 1;
+	place_fill(vga);
 	check_equal(*vga, ~0ULL, "the VGA hole is empty");
 }
 
 static void check_write_protect(void)
 {
 	u8 *page = page_alloc();
-	u64 window = window_map(0, (u64)page, PTE_P);
+	u64 window = window_map(0, (u64)page, PTE_PRESENT);
 
 	TRY("movb $1, (%0)", "r"(window));
-	check_fault(VEC_PF, PF_PRESENT | PF_WRITE, "write to a read-only page");
+	check_fault(EXC_PF, PF_PRESENT | PF_WRITE, "write to a read-only page");
 	write_cr0(read_cr0() & ~CR0_WP);
 	TRY("movb $2, (%0)", "r"(window));
 	check_no_fault("write to a read-only page without CR0.WP");
 	check_equal(page[0], 2, "and it is written");
 	write_cr0(read_cr0() | CR0_WP);
 	TRY("movb $3, (%0)", "r"(window));
-	check_fault(VEC_PF, PF_PRESENT | PF_WRITE, "CR0.WP is back");
+	check_fault(EXC_PF, PF_PRESENT | PF_WRITE, "CR0.WP is back");
 }
 
 static void check_no_execute(void)
 {
 	u8 *page = page_alloc();
-	u64 window = window_map(0, (u64)page, PTE_P), efer = rdmsr(MSR_EFER);
+	u64 window = window_map(0, (u64)page, PTE_PRESENT), efer = rdmsr(MSR_IA32_EFER);
 
 	memcpy(page, code, sizeof(code));
 	check_equal(call_at(window), CODE_ANSWER, "code in a page of the window");
-	window_map(0, (u64)page, PTE_P | PTE_NX);
+	window_map(0, (u64)page, PTE_PRESENT | PTE_NX);
 	trap_clear();
 	try_jump(window);
-	check(trap.vector == VEC_PF && trap.error == (PF_PRESENT | PF_FETCH), "no-execute page");
-	wrmsr(MSR_EFER, efer & ~EFER_NXE);
+	check(trap.vector == EXC_PF && trap.error == (PF_PRESENT | PF_FETCH), "no-execute page");
+	wrmsr(MSR_IA32_EFER, efer & ~EFER_NXE);
 	TRY("cmpb $0, (%0)", "r"(window));
-	check(trap.vector == VEC_PF && trap.error & BIT64(3), "NX is reserved without EFER.NXE");
-	wrmsr(MSR_EFER, efer);
+	check(trap.vector == EXC_PF && trap.error & BIT64(3), "NX is reserved without EFER.NXE");
+	wrmsr(MSR_IA32_EFER, efer);
 	TRY("cmpb $0, (%0)", "r"(window));
 	check_no_fault("NX is good again");
 }
@@ -148,7 +143,7 @@ static void check_no_execute(void)
 static void check_smep(void)
 {
 	u8 *page = page_alloc();
-	u64 window = window_map(0, (u64)page, PTE_P | PTE_U);
+	u64 window = window_map(0, (u64)page, PTE_PRESENT | PTE_USER);
 
 	if (!(cpuid(7, 0).ebx & CPUID7_SMEP)) {
 		say("no SMEP on this processor");
@@ -159,14 +154,14 @@ static void check_smep(void)
 	check(write_cr4(read_cr4() | CR4_SMEP), "CR4.SMEP can be set");
 	trap_clear();
 	try_jump(window);
-	check(trap.vector == VEC_PF && trap.error == (PF_PRESENT | PF_FETCH), "SMEP");
+	check(trap.vector == EXC_PF && trap.error == (PF_PRESENT | PF_FETCH), "SMEP");
 	write_cr4(read_cr4() & ~CR4_SMEP);
 	check_equal(call_at(window), CODE_ANSWER, "SMEP off again");
 }
 
 static void check_smap(void)
 {
-	u64 window = window_map(0, (u64)page_alloc(), PTE_P | PTE_W | PTE_U);
+	u64 window = window_map(0, (u64)page_alloc(), PTE_PRESENT | PTE_WRITE | PTE_USER);
 
 	if (!(cpuid(7, 0).ebx & CPUID7_SMAP)) {
 		say("no SMAP on this processor");
@@ -174,9 +169,9 @@ static void check_smap(void)
 	}
 	check(write_cr4(read_cr4() | CR4_SMAP), "CR4.SMAP can be set");
 	TRY("cmpb $0, (%0)", "r"(window));
-	check_fault(VEC_PF, PF_PRESENT, "SMAP, read");
+	check_fault(EXC_PF, PF_PRESENT, "SMAP, read");
 	TRY("movb $0, (%0)", "r"(window));
-	check_fault(VEC_PF, PF_PRESENT | PF_WRITE, "SMAP, write");
+	check_fault(EXC_PF, PF_PRESENT | PF_WRITE, "SMAP, write");
 	trap_clear();
 	asm volatile("stac;" TRAPPING("cmpb $0, (%0)") "clac" ::"r"(window) : "memory", "cc");
 	check_no_fault("SMAP with AC set");
@@ -189,13 +184,13 @@ static void check_smap(void)
 
 static void check_accessed_dirty(void)
 {
-	u64 window = window_map(0, (u64)page_alloc(), PTE_P | PTE_W);
+	u64 window = window_map(0, (u64)page_alloc(), PTE_PRESENT | PTE_WRITE);
 
-	check_equal(window_pt[0] & (PTE_A | PTE_D), 0, "not accessed");
+	check_equal(window_pt[0] & (PTE_ACCESSED | PTE_DIRTY), 0, "not accessed");
 	asm volatile("cmpb $0, (%0)" ::"r"(window) : "memory", "cc");
-	check_equal(window_pt[0] & (PTE_A | PTE_D), PTE_A, "accessed");
+	check_equal(window_pt[0] & (PTE_ACCESSED | PTE_DIRTY), PTE_ACCESSED, "accessed");
 	asm volatile("movb $1, (%0)" ::"r"(window) : "memory");
-	check_equal(window_pt[0] & (PTE_A | PTE_D), PTE_A | PTE_D, "dirty");
+	check_equal(window_pt[0] & (PTE_ACCESSED | PTE_DIRTY), PTE_ACCESSED | PTE_DIRTY, "dirty");
 }
 
 static u64 read_at(u64 linear)
@@ -212,16 +207,16 @@ static void check_tlb(void)
 	static u64 other_pml4[512] ALIGNED(4096), other_pdpt[512] ALIGNED(4096);
 	static u64 other_pd[512] ALIGNED(4096), other_pt[512] ALIGNED(4096);
 	u64 *first = (u64 *)page_alloc(), *second = (u64 *)page_alloc();
-	u64 window = window_map(0, (u64)first, PTE_P | PTE_W), cr3 = read_cr3();
+	u64 window = window_map(0, (u64)first, PTE_PRESENT | PTE_WRITE), cr3 = read_cr3();
 	bool good = true;
 
 	*first = 1;
 	*second = 2;
 	other_pml4[0] = pml4[0];
-	other_pml4[1] = (u64)other_pdpt | PTE_P | PTE_W;
-	other_pdpt[0] = (u64)other_pd | PTE_P | PTE_W;
-	other_pd[0] = (u64)other_pt | PTE_P | PTE_W;
-	other_pt[0] = (u64)second | PTE_P | PTE_W;
+	other_pml4[1] = (u64)other_pdpt | PTE_PRESENT | PTE_WRITE;
+	other_pdpt[0] = (u64)other_pd | PTE_PRESENT | PTE_WRITE;
+	other_pd[0] = (u64)other_pt | PTE_PRESENT | PTE_WRITE;
+	other_pt[0] = (u64)second | PTE_PRESENT | PTE_WRITE;
 	for (unsigned i = 0; i < 20; i++) {
 		good &= read_at(window) == 1;
 		write_cr3((u64)other_pml4);
@@ -232,12 +227,12 @@ static void check_tlb(void)
 		good &= read_at(window) == 1;
 	}
 	check(good, "two address spaces keep apart");
-	window_map(0, (u64)second, PTE_P | PTE_W);
+	window_map(0, (u64)second, PTE_PRESENT | PTE_WRITE);
 	check_equal(read_at(window), 2, "INVLPG after a new mapping");
-	window_pt[0] = (u64)first | PTE_P | PTE_W | PTE_G;
+	window_pt[0] = (u64)first | PTE_PRESENT | PTE_WRITE | PTE_GLOBAL;
 	write_cr3(cr3);
 	check_equal(read_at(window), 1, "CR3 write after a new mapping");
-	window_pt[0] = (u64)second | PTE_P | PTE_W;
+	window_pt[0] = (u64)second | PTE_PRESENT | PTE_WRITE;
 	write_cr4(read_cr4() ^ CR4_PGE);
 	check_equal(read_at(window), 2, "CR4.PGE flushes global pages");
 	write_cr4(read_cr4() ^ CR4_PGE);
@@ -251,7 +246,7 @@ static void check_huge_page(void)
 		say("no 1 GiB pages on this processor");
 		return;
 	}
-	pdpt[8] = PTE_PS | PTE_W | PTE_P;
+	pdpt[8] = PTE_PAGE_SIZE | PTE_WRITE | PTE_PRESENT;
 	*word = SALT;
 	check_equal(read_at(8 * GIB + (u64)word), SALT, "1 GiB page");
 	pdpt[8] = 0;

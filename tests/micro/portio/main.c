@@ -39,7 +39,7 @@ static void check_widths(void)
 	asm volatile("inl %%dx, %%eax" : "+a"(a) : "d"(PORT_NOBODY));
 	check_equal(a, 0xffffffff, "IN EAX from nobody");
 	a = 0x1122334455667788;
-	asm volatile("rex.w inl %%dx, %%eax" : "+a"(a) : "d"(PORT_NOBODY));
+	asm volatile(".byte 0x48, 0xed" : "+a"(a) : "d"(PORT_NOBODY));
 	check_equal(a, 0xffffffff, "IN EAX with REX.W");
 	a = 0x1122334455667788;
 	asm volatile("in $0x21, %%al" : "+a"(a));
@@ -96,7 +96,7 @@ static void check_pci(void)
 	check_equal(in_dword(PCI_DATA), 0xffffffff, "configuration access off");
 }
 
-#define STRING(insn, port, rcx, rsi, rdi)                                                          \
+#define STRING(insn, port, rcx, rsi, rdi) \
 	asm volatile(insn : "+c"(rcx), "+S"(rsi), "+D"(rdi) : "d"(port) : "memory", "cc")
 
 static void check_ins(void)
@@ -113,7 +113,8 @@ static void check_ins(void)
 	STRING("insb", UART_SCRATCH, c, s, d);
 	check(d == (u64)buffer + 9 && buffer[8] == 0x3c && !buffer[9], "INSB");
 	STRING("insw", PORT_NOBODY, c, s, d);
-	check(d == (u64)buffer + 11 && buffer[9] == 0xff && buffer[10] == 0xff && !buffer[11], "INSW");
+	check(d == (u64)buffer + 11 && buffer[9] == 0xff && buffer[10] == 0xff && !buffer[11],
+	      "INSW");
 	c = 2;
 	d = (u64)buffer + 12;
 	STRING("rep insl", PORT_NOBODY, c, s, d);
@@ -142,7 +143,7 @@ static void check_outs(void)
 	s = (u64)bytes + 6;
 	STRING("std; rep outsb; cld", UART_SCRATCH, c, s, d);
 	check(s == (u64)bytes + 4 && in_byte(UART_SCRATCH) == 0x66, "REP OUTSB downwards");
-	wrmsr(MSR_FS_BASE, (u64)bytes);
+	wrmsr(MSR_IA32_FS_BASE, (u64)bytes);
 	s = 1;
 	STRING("fs outsb", UART_SCRATCH, c, s, d);
 	check(s == 2 && in_byte(UART_SCRATCH) == 0x22, "OUTSB with FS");
@@ -177,32 +178,32 @@ static void check_address_size(void)
 static void check_string_fault(void)
 {
 	u8 *page = page_alloc();
-	u64 window = window_map(0, (u64)page, PTE_P | PTE_W);
+	u64 window = window_map(0, (u64)page, PTE_PRESENT | PTE_WRITE);
 	u64 c = 6, s = 0, d = window + PAGE_SIZE - 4;
 
 	window_unmap(1);
 	out_byte(UART_SCRATCH, 0x71);
 	trap_clear();
 	STRING(TRAPPING("rep insb"), UART_SCRATCH, c, s, d);
-	check_fault(VEC_PF, 2, "REP INSB into an absent page");
+	check_fault(EXC_PF, 2, "REP INSB into an absent page");
 	check_equal(trap.cr2, window + PAGE_SIZE, "CR2");
 	check(c == 2 && d == window + PAGE_SIZE, "four bytes are done");
 	check(page[PAGE_SIZE - 4] == 0x71 && page[PAGE_SIZE - 1] == 0x71, "and they are there");
-	window_map(1, (u64)page, PTE_P | PTE_W);
+	window_map(1, (u64)page, PTE_PRESENT | PTE_WRITE);
 	STRING("rep insb", UART_SCRATCH, c, s, d);
 	check(c == 0 && page[0] == 0x71 && page[1] == 0x71 && page[2] == 0, "the rest follows");
-	window_map(1, (u64)page, PTE_P);
+	window_map(1, (u64)page, PTE_PRESENT);
 	c = 1;
 	d = window + PAGE_SIZE;
 	trap_clear();
 	STRING(TRAPPING("rep insb"), UART_SCRATCH, c, s, d);
-	check_fault(VEC_PF, 3, "REP INSB into a read-only page");
+	check_fault(EXC_PF, 3, "REP INSB into a read-only page");
 	window_unmap(1);
 	c = 2;
 	s = window + PAGE_SIZE - 1;
 	trap_clear();
 	STRING(TRAPPING("rep outsb"), UART_SCRATCH, c, s, d);
-	check_fault(VEC_PF, 0, "REP OUTSB from an absent page");
+	check_fault(EXC_PF, 0, "REP OUTSB from an absent page");
 	check(c == 1 && in_byte(UART_SCRATCH) == 0x71, "one byte went out");
 }
 
@@ -210,10 +211,10 @@ static void check_string_fault(void)
 static void check_page_crossing(void)
 {
 	u8 *first = page_alloc(), *second = page_alloc();
-	u64 window = window_map(0, (u64)second, PTE_P | PTE_W), c = 3, s = 0;
+	u64 window = window_map(0, (u64)second, PTE_PRESENT | PTE_WRITE), c = 3, s = 0;
 	u64 d = window + PAGE_SIZE - 6;
 
-	window_map(1, (u64)first, PTE_P | PTE_W);
+	window_map(1, (u64)first, PTE_PRESENT | PTE_WRITE);
 	STRING("rep insl", PORT_NOBODY, c, s, d);
 	check(!second[PAGE_SIZE - 7] && second[PAGE_SIZE - 6] == 0xff &&
 		      second[PAGE_SIZE - 1] == 0xff && first[0] == 0xff && first[5] == 0xff &&
@@ -256,13 +257,13 @@ static void check_console(void)
 static void check_user(void)
 {
 	extern const u8 user_in[], user_page[];
-	u64 code = window_map(2, (u64)user_page, PTE_P | PTE_U);
+	u64 code = window_map(2, (u64)user_page, PTE_PRESENT | PTE_USER);
 	u64 at = code + (u64)(user_in - user_page);
 
 	out_byte(UART_SCRATCH, 0x2b);
 	trap_clear();
 	user_call(at, 0, RFLAGS_ONE, UART_SCRATCH);
-	check(trap.vector == VEC_GP && trap.error == 0 && trap.rip == at + 2, "IN without right");
+	check(trap.vector == EXC_GP && trap.error == 0 && trap.rip == at + 2, "IN without right");
 	trap_clear();
 	check_equal(user_call(at, 0, RFLAGS_ONE | RFLAGS_IOPL, UART_SCRATCH), 0x2b, "IN, IOPL 3");
 	check_equal(trap.vector, VEC_USER, "IN with IOPL 3 goes on");
@@ -272,7 +273,7 @@ static void check_user(void)
 	check_equal(trap.vector, VEC_USER, "IN through the bitmap goes on");
 	trap_clear();
 	user_call(at, 0, RFLAGS_ONE, UART_SCRATCH - 1);
-	check_equal(trap.vector, VEC_GP, "IN of the port beside it");
+	check_equal(trap.vector, EXC_GP, "IN of the port beside it");
 	tss.iomap[UART_SCRATCH / 8] = 0xff;
 }
 asm(".pushsection .user, \"ax\"\n"

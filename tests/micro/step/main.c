@@ -12,17 +12,14 @@
 
 const char micro_name[] = "step";
 
-#define DR6_B0	     BIT64(0)
-#define DR6_BS	     BIT64(14)
 #define DR7_L0	     BIT64(0)
-#define DR7_FIXED    BIT64(10)
 #define PORT_NOBODY  0x5f4
 #define UART_SCRATCH 0x3ff
 
 /* Sets TF, runs `insn` with these registers, and checks that the trap comes right behind it. */
 static void check_stepped(const char *text)
 {
-	check(trap.count == 1 && trap.vector == VEC_DB && trap.offset == trap.length &&
+	check(trap.count == 1 && trap.vector == EXC_DB && trap.offset == trap.length &&
 		      trap.dr6 & DR6_BS,
 	      "%s: %lu x vector %lu at +%lu of %lu, DR6 %lx", text, trap.count, trap.vector,
 	      trap.offset, trap.length, trap.dr6);
@@ -63,16 +60,16 @@ static void check_cpuid(void)
 
 static void check_msr(void)
 {
-	u64 efer = rdmsr(MSR_EFER), apic = rdmsr(MSR_APIC_BASE);
+	u64 efer = rdmsr(MSR_IA32_EFER), apic = rdmsr(MSR_IA32_APIC_BASE);
 
-	check_equal(STEP("rdmsr", 0, MSR_EFER, 0), efer, "RDMSR stepped");
-	STEP(".byte 0x66, 0x0f, 0x32", 0, MSR_EFER, 0);
-	STEP(".byte 0x48, 0x0f, 0x32", 0, MSR_APIC_BASE, 0);
-	STEP(".byte 0xf2, 0x0f, 0x32", 0, MSR_STAR, 0);
-	STEP("wrmsr", efer, MSR_EFER, 0);
-	STEP(".byte 0xf3, 0x0f, 0x30", apic, MSR_APIC_BASE, 0);
-	STEP(".byte 0x66, 0x41, 0x0f, 0x30", efer, MSR_EFER, 0);
-	check_equal(rdmsr(MSR_EFER), efer, "EFER afterwards");
+	check_equal(STEP("rdmsr", 0, MSR_IA32_EFER, 0), efer, "RDMSR stepped");
+	STEP(".byte 0x66, 0x0f, 0x32", 0, MSR_IA32_EFER, 0);
+	STEP(".byte 0x48, 0x0f, 0x32", 0, MSR_IA32_APIC_BASE, 0);
+	STEP(".byte 0xf2, 0x0f, 0x32", 0, MSR_IA32_STAR, 0);
+	STEP("wrmsr", efer, MSR_IA32_EFER, 0);
+	STEP(".byte 0xf3, 0x0f, 0x30", apic, MSR_IA32_APIC_BASE, 0);
+	STEP(".byte 0x66, 0x41, 0x0f, 0x30", efer, MSR_IA32_EFER, 0);
+	check_equal(rdmsr(MSR_IA32_EFER), efer, "EFER afterwards");
 }
 
 static void check_io(void)
@@ -108,7 +105,7 @@ static void check_string(void)
 			     : "+c"(c), "+D"(d)
 			     : "d"(UART_SCRATCH)
 			     : "memory", "cc");
-		check(trap.count == 1 && trap.vector == VEC_DB && trap.dr6 & DR6_BS,
+		check(trap.count == 1 && trap.vector == EXC_DB && trap.dr6 & DR6_BS,
 		      "one trap a step of REP INSB");
 		check(d == (u64)buffer + 2 - c, "RDI and RCX go together");
 		if (trap.offset == trap.length)
@@ -175,12 +172,13 @@ static void check_control(void)
 static void check_fault_wins(void)
 {
 	TRY("pushfq; orl $0x100, (%%rsp); popfq; ud2", "a"(0));
-	check(trap.count == 1 && trap.vector == VEC_UD && trap.rflags & RFLAGS_TF, "UD2 with TF");
+	check(trap.count == 1 && trap.vector == EXC_UD && trap.rflags & RFLAGS_TF, "UD2 with TF");
 	if (!policy("#GP of a refused MSR with TF"))
 		return;
 	trap_clear();
 	asm volatile(SET_TF TRAPPING("rdmsr")::"c"(0x12345678) : "eax", "edx", "memory", "cc");
-	check(trap.count == 1 && trap.vector == VEC_GP && trap.rflags & RFLAGS_TF && trap.offset == 0,
+	check(trap.count == 1 && trap.vector == EXC_GP && trap.rflags & RFLAGS_TF &&
+		      trap.offset == 0,
 	      "refused RDMSR with TF");
 }
 
@@ -201,7 +199,7 @@ static void on_break(struct trap_frame *frame)
 {
 	breaks++;
 	frame->rflags |= RFLAGS_RF;
-	asm volatile("movq %0, %%dr6" ::"r"(0xffff0ff0ULL));
+	asm volatile("movq %0, %%dr6" ::"r"(DR6_RESET));
 }
 
 /* A breakpoint on an instruction that exits: once before it, with RF not again. */
@@ -209,8 +207,8 @@ static void check_breakpoint(void)
 {
 	u64 here;
 
-	trap_handle(VEC_DB, on_break);
-	write_dr7(DR7_FIXED | DR7_L0);
+	trap_handle(EXC_DB, on_break);
+	write_dr7(DR7_RESET | DR7_L0);
 	asm volatile("leaq 1f(%%rip), %0; movq %0, %%dr0; xorl %%eax, %%eax; 1: cpuid; nop"
 		     : "=&r"(here)::"rax", "rbx", "rcx", "rdx", "memory");
 	check_equal(breaks, 1, "breakpoint on CPUID");
@@ -219,19 +217,19 @@ static void check_breakpoint(void)
 		     : "r"(IOREGSEL)
 		     : "rax", "memory");
 	check_equal(breaks, 2, "breakpoint on an MMIO read");
-	write_dr7(DR7_FIXED);
-	trap_handle(VEC_DB, NULL);
+	write_dr7(DR7_RESET);
+	trap_handle(EXC_DB, NULL);
 }
 
 /* Instructions that lie on two pages which are not neighbours in memory. */
 static void check_page_crossing(void)
 {
-	static const u8 code[] = { 0x0f, 0xa2, 0xc3 };		    /* cpuid; ret */
+	static const u8 code[] = { 0x0f, 0xa2, 0xc3 };		       /* cpuid; ret */
 	static const u8 prefixed[] = { 0x66, 0x48, 0x0f, 0xa2, 0xc3 }; /* the same, prefixes */
 	u8 *second = page_alloc(), *first = page_alloc();
-	u64 window = window_map(0, (u64)first, PTE_P);
+	u64 window = window_map(0, (u64)first, PTE_PRESENT);
 
-	window_map(1, (u64)second, PTE_P);
+	window_map(1, (u64)second, PTE_PRESENT);
 	for (unsigned split = 1; split < sizeof(prefixed); split++) {
 		u64 a = 0;
 
@@ -247,7 +245,7 @@ static void check_page_crossing(void)
 	window_unmap(1);
 	trap_clear();
 	try_jump(window + PAGE_SIZE - 2);
-	check(trap.vector == VEC_PF && trap.rip == window + PAGE_SIZE,
+	check(trap.vector == EXC_PF && trap.rip == window + PAGE_SIZE,
 	      "CPUID is the last thing on a mapped page: vector %lu", trap.vector);
 }
 
@@ -255,7 +253,7 @@ static void check_page_crossing(void)
 static void check_user(void)
 {
 	extern const u8 user_cpuid[], user_page[];
-	u64 code = window_map(2, (u64)user_page, PTE_P | PTE_U);
+	u64 code = window_map(2, (u64)user_page, PTE_PRESENT | PTE_USER);
 	u64 at = code + (u64)(user_cpuid - user_page), cr4 = read_cr4();
 
 	if (cpuid(7, 0).ebx & BIT32(20))
@@ -265,9 +263,9 @@ static void check_user(void)
 	check_equal(trap.vector, VEC_USER, "ring 3 goes on");
 	trap_clear();
 	user_call(at, 0, RFLAGS_ONE | RFLAGS_TF, 0);
-	check(trap.vector == VEC_DB && trap.rip == at + 2, "single step in ring 3");
+	check(trap.vector == EXC_DB && trap.rip == at + 2, "single step in ring 3");
 	user_call(at + 2, 0, RFLAGS_ONE | RFLAGS_TF, 0);
-	check(trap.vector == VEC_DB && trap.rip == at + 4, "single step over CPUID in ring 3");
+	check(trap.vector == EXC_DB && trap.rip == at + 4, "single step over CPUID in ring 3");
 	write_cr4(cr4);
 }
 asm(".pushsection .user, \"ax\"\n"

@@ -13,7 +13,7 @@ void micro_main(void)
 	if (!policy("the VM ends"))
 		return;
 	tss.ist[2] = GIB;
-	idt[VEC_UD].ist = 3;
+	idt[EXC_UD].ist = 3;
 	TRY("ud2");
 	check(false, "still running after an exception without a stack");
 }

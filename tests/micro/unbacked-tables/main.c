@@ -13,7 +13,7 @@ void micro_main(void)
 	say("using page tables that are nowhere");
 	if (!policy("the VM ends"))
 		return;
-	pml4[2] = GIB | PTE_P | PTE_W;
+	pml4[2] = GIB | PTE_PRESENT | PTE_WRITE;
 	TRY("cmpl $0, (%0)", "r"(2 * WINDOW_BASE));
-	check(trap.count == 1 && trap.vector == VEC_PF, "only a page fault may come back");
+	check(trap.count == 1 && trap.vector == EXC_PF, "only a page fault may come back");
 }

@@ -35,10 +35,10 @@ static void write_at(u64 linear, u64 value)
 
 static void check_page(u64 physical)
 {
-	u64 page = window_map(0, physical, PTE_P | PTE_W), value = 0;
+	u64 page = window_map(0, physical, PTE_PRESENT | PTE_WRITE), value = 0;
 
-	check(read_at(page) == nothing && read_at(page + PAGE_SIZE - 8) == nothing,
-	      "%lx reads %lx", physical, read_at(page));
+	check(read_at(page) == nothing && read_at(page + PAGE_SIZE - 8) == nothing, "%lx reads %lx",
+	      physical, read_at(page));
 	write_at(page, MARK);
 	write_at(page + PAGE_SIZE - 8, MARK);
 	check(read_at(page) == nothing && read_at(page + PAGE_SIZE - 8) == nothing,
@@ -86,7 +86,7 @@ static void check_edge(void)
 static void check_copy(void)
 {
 	u8 *page = page_alloc();
-	u64 from = window_map(1, GIB, PTE_P | PTE_W), count = 64, to = (u64)page;
+	u64 from = window_map(1, GIB, PTE_PRESENT | PTE_WRITE), count = 64, to = (u64)page;
 	bool good = true;
 
 	asm volatile("rep movsb" : "+S"(from), "+D"(to), "+c"(count)::"memory");

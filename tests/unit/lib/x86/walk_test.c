@@ -414,7 +414,7 @@ static void pae_paging(void **state)
 	expect_fault(&p, gva, 0, WALK_RESERVED, PF_RESERVED | PF_PRESENT);
 
 	for (unsigned bit = 1; bit < 64; bit++) {
-		bool reserved = bit == 1 || bit == 2 || (bit >= 5 && bit <= 8) || bit >= 40;
+		bool reserved = bit == 1 || bit == 2 || (bit >= 6 && bit <= 8) || bit >= 40;
 
 		if (bit >= 12 && bit < 40)
 			continue;

@@ -1,0 +1,121 @@
+"""Micro guests: each under Ringfence, several VMs a boot, and each on the bare emulated machine.
+
+A guest says `MICRO PASS name (N checks)` and ends its VM with status 0. One that must end otherwise
+has a file `expect`: a line for each permitted beginning of the reason the supervisor gives.
+"""
+import fcntl
+import os
+import pathlib
+import re
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "system"))
+
+import console  # noqa: E402  pylint: disable=wrong-import-position
+
+GUESTS = sorted(path.parent.name for path in HERE.glob("*/main.c"))
+LOGS = console.BUILD / "test" / "micro"
+SECONDS = 180
+
+# These measure time or have a second copy to disturb: a boot of their own, with fewer neighbours.
+TIMED = ["fpu", "hlt", "interrupts", "timer"]
+GROUPS = {"timed": TIMED, "others": [name for name in GUESTS if name not in TIMED]}
+TWICE = ["fpu"]
+CPUS = ["EPYC", "max"]
+
+
+def expected(name):
+    path = HERE / name / "expect"
+    return path.read_text().split("\n")[:-1] if path.exists() else ["test: status 0"]
+
+
+def vms_of(group):
+    names = GROUPS[group] + [f"{name}-again" for name in GROUPS[group] if name in TWICE]
+    return [
+        {
+            "name": name,
+            "kernel": str(console.BUILD / "tests" / "micro" / f"{name.removesuffix('-again')}.elf"),
+            "cmdline": "tcg",
+            "memory": "32M",
+            "debug-port": True,
+            "test-exit": True,
+        }
+        for name in names
+    ]
+
+
+def boot(group, cpu, folder, log):
+    """Runs a group until all its VMs have ended, or for SECONDS."""
+    iso = console.make_iso(folder, vms_of(group))
+    machine = console.boot_iso(log, iso, cpu=cpu, memory=1024)
+    try:
+        machine.wait(SECONDS)
+    except AssertionError:
+        pass  # the guests that have not ended are the ones to blame
+    finally:
+        machine.close()
+
+
+@pytest.fixture(name="log_of")
+def fixture_log_of(tmp_path):
+    """The console of one boot of a group; parallel test processes share it."""
+
+    def log_of(group, cpu):
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+        LOGS.mkdir(parents=True, exist_ok=True)
+        log, mark = LOGS / f"{group}-{cpu}.log", LOGS / f"{group}-{cpu}.run"
+        with open(LOGS / f"{group}-{cpu}.lock", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not mark.exists() or mark.read_text() != run:
+                mark.unlink(missing_ok=True)
+                boot(group, cpu, tmp_path, log)
+                mark.write_text(run)
+        return log.read_text(errors="replace").replace("\r", "")
+
+    return log_of
+
+
+def said_by(name, log):
+    """What a VM wrote, in one line: the console breaks lines when the VMs take turns."""
+    prefix = f"[{name}] "
+    lines = log.split("\n")
+    apart = "".join(line.removeprefix(prefix) for line in lines if line.startswith(prefix))
+    front = "".join(line for line in lines if not re.match(r"\[[a-z0-9-]+\] |ringfence: ", line))
+    return apart, front
+
+
+CASES = [
+    pytest.param(vm["name"], group, cpu, id=f"{vm['name']}-{cpu}")
+    for cpu in CPUS
+    for group in GROUPS
+    for vm in vms_of(group)
+]
+
+
+@pytest.mark.parametrize("name, group, cpu", CASES)
+def test_under_ringfence(log_of, name, group, cpu):
+    log = log_of(group, cpu)
+    guest = name.removesuffix("-again")
+    ends = re.findall(rf"^ringfence: VM {name} ended: (.*)$", log, re.M)
+    said = said_by(name, log)
+    assert ends, f"{name} has not ended; it said: {said[0]}\n{log[-3000:]}"
+    assert ends[0].startswith(tuple(expected(guest))), f"{name}: {ends[0]}; it said: {said}"
+    if ends[0] == "test: status 0":
+        assert any(f"MICRO PASS {guest} (" in text for text in said), said
+
+
+@pytest.mark.parametrize("name", [name for name in GUESTS if not (HERE / name / "expect").exists()])
+def test_bare(name):
+    """The tests themselves: without Ringfence everything but its own policy holds, too."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    elf = console.BUILD / "tests" / "micro" / f"{name}.elf"
+    what = ["-kernel", str(elf), "-append", "bare tcg"]
+    machine = console.Machine(LOGS / f"bare-{name}.log", what, memory=64)
+    try:
+        machine.expect(rf"MICRO PASS {name} \(\d+ checks\)")
+        machine.ends(1)
+    finally:
+        machine.close()
