@@ -11,7 +11,7 @@ ROOT    := $(COMMON) -O2 -ffreestanding -fno-builtin-printf -mgeneral-regs-only 
            -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
            -fno-omit-frame-pointer -ffile-prefix-map=$(CURDIR)/=
 CORE    := $(ROOT) -mcmodel=kernel -D__CORE__
-HOST    := $(COMMON) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+HOST    := -Itests/support/host $(COMMON) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 LINK    := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
 find     = $(sort $(shell find $(1) -name '$(2)' 2>/dev/null))
@@ -23,8 +23,12 @@ VMM_SRC  := $(sort $(VMM_SRC))
 SUP_SRC  := $(sort $(SUP_SRC))
 
 # Pure code: compiled a second time for the host, under sanitizers, for unit tests and fuzzing.
-CORE_PURE := $(wildcard core/virt/lapic.c core/virt/cpuid.c core/virt/msr.c core/svm/insn_len.c \
-              core/mem/paging.c)
+# Core files that touch the processor get tests/support/host's headers in place of their own.
+CORE_PURE := $(wildcard core/boot/boot_info.c core/cpu/timer.c core/mem/frames.c core/mem/heap.c \
+              core/mem/paging.c core/sched/sched.c core/svm/insn_len.c core/sys/elf.c \
+              core/sys/process.c core/sys/syscall.c core/sys/vm_sys.c core/virt/cpuid.c \
+              core/virt/engine.c core/virt/events.c core/virt/lapic.c core/virt/msr.c \
+              core/virt/resident.c core/virt/state_check.c core/virt/vcpu.c)
 PURE_SRC := $(filter-out lib/base/string.c lib/ring3/%,$(LIB_SRC)) \
             $(call find,vmm/dev,*.c) $(call find,vmm/emul,*.c) $(call find,vmm/board,*.c) \
             $(call find,vmm/load,*.c) $(CORE_PURE)
@@ -32,7 +36,7 @@ PURE_SRC := $(filter-out lib/base/string.c lib/ring3/%,$(LIB_SRC)) \
 objs     = $(patsubst %,$(B)/$(1)/%.o,$(2))
 
 # Host programs have no core and no ring 3 to say what a failed assert() does.
-PURE_SRC += tests/support/assert.c
+PURE_SRC += $(wildcard tests/support/*.c)
 
 all: $(B)/core.elf $(B)/vmm.elf $(B)/supervisor.elf $(B)/ringfence-image
 

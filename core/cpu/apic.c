@@ -96,7 +96,7 @@ void apic_timer_arm(u64 deadline)
 	u64 now, ticks;
 
 	if (cpu_features.tsc_deadline) {
-		wrmsr(MSR_IA32_TSC_DEADLINE, deadline);
+		wrmsr(MSR_IA32_TSC_DEADLINE, max_u64(deadline, 1)); /* zero would disarm it */
 		return;
 	}
 	now = rdtsc();

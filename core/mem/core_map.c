@@ -67,10 +67,19 @@ void core_map_early(u64 virtual, hpa_t physical, u64 bytes, hpa_t tables)
 		panic("no room for the frame table's page tables");
 }
 
-void core_map(u64 virtual, hpa_t physical, u64 bytes, u32 flags)
+enum err core_map_try(u64 virtual, hpa_t physical, u64 bytes, u32 flags)
 {
 	struct page_table paging = core_paging();
 	enum err err = paging_map(&paging, virtual, physical, bytes, flags);
+
+	if (err == ERR_NO_MEMORY)
+		core_unmap(virtual, bytes);
+	return err;
+}
+
+void core_map(u64 virtual, hpa_t physical, u64 bytes, u32 flags)
+{
+	enum err err = core_map_try(virtual, physical, bytes, flags);
 
 	if (err)
 		panic("cannot map %lu bytes for the core: %s", bytes, err_name(err));

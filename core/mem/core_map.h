@@ -7,7 +7,9 @@
 u64 core_map_early_bytes(u64 bytes);
 /* Maps before pages can be allocated; `tables` are core_map_early_bytes() zeroed bytes. */
 void core_map_early(u64 virtual, hpa_t physical, u64 bytes, hpa_t tables);
-/* Maps one run in the core's half; panics when memory for tables is gone (boot only). */
+/* Maps one run in the core's half; on ERR_NO_MEMORY nothing of it stays mapped. */
+MUST_USE enum err core_map_try(u64 virtual, hpa_t physical, u64 bytes, u32 flags);
+/* The same for boot: panics when memory for tables is gone. */
 void core_map(u64 virtual, hpa_t physical, u64 bytes, u32 flags);
 void core_unmap(u64 virtual, u64 bytes);
 /* Replaces the boot loader's image mapping by W^X pages, guards and all; ends the identity map. */

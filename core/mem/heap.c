@@ -54,7 +54,11 @@ void *heap_shared_alloc(u64 bytes, frame_owner_t owner)
 	if (frames_alloc(owner, pages, 1, &frames))
 		return NULL;
 	at = range_take(pages);
-	core_map(at, frames, pages * PAGE_SIZE, MAP_READ | MAP_WRITE);
+	if (core_map_try(at, frames, pages * PAGE_SIZE, MAP_READ | MAP_WRITE)) {
+		range_return(at, pages);
+		frames_free(frames, pages, owner);
+		return NULL;
+	}
 	return (void *)at;
 }
 

@@ -59,21 +59,31 @@ static enum err table_reach(struct page_table *p, u64 virtual, u32 level, hpa_t 
 	return ERR_OK;
 }
 
+/* The free entry of `level`, or of a lower one where a table is left from smaller pages. */
+static enum err entry_reach(struct page_table *p, u64 virtual, u32 *level, u64 **entry)
+{
+	hpa_t table;
+	enum err err = table_reach(p, virtual, *level, &table);
+
+	if (err)
+		return err;
+	*entry = table_entry(p, table, virtual, *level);
+	while (**entry != 0 && !entry_is_leaf(p->format, **entry, *level))
+		*entry = table_entry(p, HPA(**entry & PTE_ADDRESS), virtual, --*level);
+	return **entry != 0 ? ERR_EXISTS : ERR_OK;
+}
+
 enum err paging_map(struct page_table *p, u64 virtual, hpa_t physical, u64 bytes, u32 flags)
 {
 	u64 bits = p->format->leaf_bits(flags);
 
 	while (bytes > 0) {
 		u32 level = leaf_level(p->format, virtual, physical.raw, bytes);
-		hpa_t table;
-		enum err err = table_reach(p, virtual, level, &table);
 		u64 *entry;
+		enum err err = entry_reach(p, virtual, &level, &entry);
 
 		if (err)
 			return err;
-		entry = table_entry(p, table, virtual, level);
-		if (*entry != 0)
-			return ERR_EXISTS;
 		*entry = physical.raw | bits | (level > 1 ? p->format->leaf_large : 0);
 		virtual += level_bytes(level);
 		physical = hpa_add(physical, level_bytes(level));

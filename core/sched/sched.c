@@ -16,6 +16,21 @@
 
 static struct thread *queue_first, *queue_last;
 
+static void slice_fire(struct timer *timer)
+{
+	(void)timer;
+	this_cpu()->resched = true;
+}
+
+/* A thread that was alone on the processor has no end of its turn until somebody waits. */
+static void slice_start(struct cpu *cpu)
+{
+	if (!cpu->current || cpu->slice.deadline != TIMER_NEVER)
+		return;
+	cpu->slice.fire = slice_fire;
+	timer_set(&cpu->slice, rdtsc() + tsc_from_us(SLICE_US));
+}
+
 static void queue_add(struct thread *thread)
 {
 	thread->state = THREAD_READY;
@@ -25,6 +40,7 @@ static void queue_add(struct thread *thread)
 	else
 		queue_first = thread;
 	queue_last = thread;
+	slice_start(this_cpu());
 }
 
 static struct thread *queue_take(void)
@@ -63,12 +79,6 @@ static void deadline_fire(struct timer *timer)
 	thread->timed_out = true;
 	if (thread->state == THREAD_BLOCKED)
 		queue_add(thread);
-}
-
-static void slice_fire(struct timer *timer)
-{
-	(void)timer;
-	this_cpu()->resched = true;
 }
 
 static void nothing_fire(struct timer *timer)
@@ -183,6 +193,7 @@ static struct thread *pick(struct cpu *cpu)
 	if (thread && !cpu->resched)
 		return thread;
 	cpu->resched = false;
+	cpu->current = NULL;
 	if (thread)
 		queue_add(thread);
 	while (!(thread = queue_take())) {
@@ -194,8 +205,9 @@ static struct thread *pick(struct cpu *cpu)
 	cpu->frame_top = (u64)(&thread->frame + 1);
 	cpu->tss->rsp[0] = cpu->frame_top;
 	process_load(thread->process);
-	cpu->slice.fire = slice_fire;
-	timer_set(&cpu->slice, queue_first ? rdtsc() + tsc_from_us(SLICE_US) : TIMER_NEVER);
+	timer_set(&cpu->slice, TIMER_NEVER);
+	if (queue_first)
+		slice_start(cpu);
 	return thread;
 }
 

@@ -209,13 +209,18 @@ enum err vm_ram_add(struct vm *vm)
 	if (missing == 0)
 		return ERR_OK;
 	err = block_alloc(vm, gpa, in_low ? low - vm->low_bytes : missing, &block, &bytes);
-	if (!err)
-		err = process_map(vm->process, VMM_RAM_BASE + gpa, block, bytes,
-				  MAP_READ | MAP_WRITE);
-	if (!err)
-		err = stage2_map(vm, gpa, block, bytes);
 	if (err)
 		return err;
+	err = process_map(vm->process, VMM_RAM_BASE + gpa, block, bytes, MAP_READ | MAP_WRITE);
+	if (!err)
+		err = stage2_map(vm, gpa, block, bytes);
+	if (err) {
+		/* Nobody can have used it yet: no TLB knows these pages. */
+		paging_unmap(&vm->process->space, VMM_RAM_BASE + gpa, bytes);
+		paging_unmap(&vm->stage2, gpa, bytes);
+		frames_free(block, bytes / PAGE_SIZE, process_owner(vm->process));
+		return err;
+	}
 	if (in_low)
 		vm->low_bytes += bytes;
 	else

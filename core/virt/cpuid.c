@@ -18,6 +18,7 @@
 #define KVM_FEATURE_CLOCK      BIT32(3)
 #define KVM_FEATURE_STABLE     BIT32(24)
 #define XSAVE_LEGACY_BYTES     576U
+#define XSAVE_ECX_ALIGNED      BIT32(1) /* compacted: starts at a multiple of 64 */
 #define XCR0_STATES	       63U
 #define APIC_BUS_KHZ(tsc)      ((tsc) >> 2) /* LAPIC_CLOCK_SHIFT */
 
@@ -131,17 +132,23 @@ static void build_caches(struct cpuid_table *t, const struct cpuid_request *r)
 	}
 }
 
-/* Bytes of an XSAVE area in standard format for the states of `xcr0`. */
-static u32 xsave_bytes(const struct cpuid_table *t, u64 xcr0)
+/* Bytes of an XSAVE area for the states of `xcr0`: at fixed offsets, or one behind the other. */
+static u32 xsave_bytes(const struct cpuid_table *t, u64 xcr0, bool compacted)
 {
 	u32 bytes = XSAVE_LEGACY_BYTES;
 
 	for (u32 i = 0; i < t->sub_count; i++) {
 		const struct cpuid_values *v = &t->sub[i].values;
 
-		if (t->sub[i].leaf == CPUID_XSAVE && t->sub[i].subleaf >= 2 &&
-		    (xcr0 & BIT64(t->sub[i].subleaf)) != 0)
+		if (t->sub[i].leaf != CPUID_XSAVE || t->sub[i].subleaf < 2 ||
+		    !(xcr0 & BIT64(t->sub[i].subleaf)))
+			continue;
+		if (!compacted)
 			bytes = (u32)max_u64(bytes, v->eax + v->ebx);
+		else if (v->ecx & XSAVE_ECX_ALIGNED)
+			bytes = (u32)align_up(bytes, 64) + v->eax;
+		else
+			bytes += v->eax;
 	}
 	return bytes;
 }
@@ -158,7 +165,7 @@ static void build_xsave(struct cpuid_table *t, const struct cpuid_request *r)
 		if (r->xcr0 & BIT64(state))
 			*slot(t, CPUID_XSAVE, state) = r->host(CPUID_XSAVE, state);
 	}
-	root->ecx = xsave_bytes(t, r->xcr0);
+	root->ecx = xsave_bytes(t, r->xcr0, false);
 }
 
 static struct cpuid_values signature(u32 max, const char *text)
@@ -237,7 +244,7 @@ struct cpuid_values cpuid_lookup(const struct cpuid_table *t, u32 leaf, u32 subl
 	case CPUID_XSAVE:
 		/* Subleaf 1 counts supervisor states too, of which a guest has none. */
 		if (subleaf <= 1 && t->basic[CPUID_XSAVE].eax != 0)
-			v.ebx = xsave_bytes(t, context->xcr0);
+			v.ebx = xsave_bytes(t, context->xcr0, subleaf == 1);
 		break;
 	default:
 		break;

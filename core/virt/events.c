@@ -179,8 +179,11 @@ static bool extint_waits(const struct vcpu *v)
 	return v->vm->intr_line && lapic_takes_extint(&v->lapic);
 }
 
-/* Decides what external interrupt to offer. True: the VMM must acknowledge the 8259 first. */
-static bool interrupt_decide(struct vcpu *v)
+/*
+ * Decides what external interrupt to offer. True: the VMM must acknowledge the 8259 first; never
+ * behind an injected event, which must go in with this very entry.
+ */
+static bool interrupt_decide(struct vcpu *v, bool injected)
 {
 	int vector = v->extint;
 	bool ignore_tpr = vector >= 0;
@@ -188,7 +191,7 @@ static bool interrupt_decide(struct vcpu *v)
 	if (vector < 0)
 		vector = lapic_pending(&v->lapic);
 	if (vector < 0 && extint_waits(v)) {
-		if (backend->intr_window(v))
+		if (!injected && backend->intr_window(v))
 			return true;
 		vector = OFFER_WINDOW;
 	}
@@ -217,7 +220,7 @@ bool events_prepare(struct vcpu *v)
 	}
 	if (v->nmi_pending)
 		v->events = true;
-	return interrupt_decide(v);
+	return interrupt_decide(v, injected);
 }
 
 void events_collect(struct vcpu *v)

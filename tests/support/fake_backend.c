@@ -1,0 +1,208 @@
+/* The back end of host tests; its second stage uses root mode's format. */
+#include "tests/support/fake_backend.h"
+
+#include "core/mem/heap.h"
+#include "core/virt/vm.h"
+#include "lib/base/assert.h"
+#include "lib/x86/registers.h"
+
+struct fake_backend fake_backend;
+const struct backend *backend;
+
+static bool fake_yes(void)
+{
+	return true;
+}
+
+static enum err fake_cpu_on(struct cpu *cpu)
+{
+	(void)cpu;
+	return ERR_OK;
+}
+
+static const struct paging_format *fake_stage2_format(void)
+{
+	return &paging_root_format;
+}
+
+static void fake_stage2_flush(struct vm *vm)
+{
+	(void)vm;
+}
+
+static enum err fake_vcpu_init(struct vcpu *v)
+{
+	if (fake_backend.vcpu_init_error)
+		return fake_backend.vcpu_init_error;
+	v->virt = heap_try_alloc(PAGE_SIZE);
+	if (!v->virt)
+		return ERR_NO_MEMORY;
+	fake_backend.vcpus++;
+	return ERR_OK;
+}
+
+static void fake_vcpu_fini(struct vcpu *v)
+{
+	heap_free(v->virt, PAGE_SIZE);
+	fake_backend.vcpus--;
+}
+
+static void fake_run(struct vcpu *v)
+{
+	assert(fake_backend.on_run);
+	fake_backend.on_run(v);
+}
+
+static bool fake_insn_done(struct vcpu *v, u32 length)
+{
+	(void)v;
+	fake_backend.insn_length = length;
+	fake_backend.insn_count++;
+	return fake_backend.step_trap;
+}
+
+static void fake_state_get(struct vcpu *v, struct vcpu_state *state)
+{
+	(void)v;
+	*state = fake_backend.state;
+}
+
+static void fake_state_set(struct vcpu *v, const struct vcpu_state *state)
+{
+	(void)v;
+	fake_backend.state = *state;
+}
+
+static void fake_rflags_set(struct vcpu *v, u64 rflags)
+{
+	(void)v;
+	fake_backend.rflags = rflags;
+}
+
+static bool fake_paging_is_on(struct vcpu *v)
+{
+	(void)v;
+	return fake_backend.paging_is_on;
+}
+
+static u64 fake_cr4_get(struct vcpu *v)
+{
+	(void)v;
+	return fake_backend.cr4;
+}
+
+static u32 fake_cpl_get(struct vcpu *v)
+{
+	(void)v;
+	return fake_backend.cpl;
+}
+
+static void fake_cr2_set(struct vcpu *v, u64 value)
+{
+	(void)v;
+	fake_backend.cr2 = value;
+}
+
+static u64 *msr_place(u32 index)
+{
+	if (index == MSR_IA32_EFER)
+		return &fake_backend.efer;
+	return index == MSR_IA32_PAT ? &fake_backend.pat : NULL;
+}
+
+static bool fake_msr_get(struct vcpu *v, u32 index, u64 *value)
+{
+	const u64 *place = msr_place(index);
+
+	(void)v;
+	if (place)
+		*value = *place;
+	return place != NULL;
+}
+
+static bool fake_msr_set(struct vcpu *v, u32 index, u64 value)
+{
+	u64 *place = msr_place(index);
+
+	(void)v;
+	if (place)
+		*place = value;
+	return place != NULL;
+}
+
+static void fake_tsc_offset_set(struct vcpu *v, u64 offset)
+{
+	(void)v;
+	fake_backend.tsc_offset = offset;
+}
+
+static void fake_inject(struct vcpu *v, const struct event *event)
+{
+	(void)v;
+	fake_backend.injected = *event;
+	fake_backend.inject_count++;
+}
+
+static void fake_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
+{
+	(void)v;
+	fake_backend.offered = vector;
+	fake_backend.ignore_tpr = ignore_tpr;
+	fake_backend.offer_count++;
+}
+
+static bool fake_nmi_window(struct vcpu *v)
+{
+	(void)v;
+	return fake_backend.nmi_window;
+}
+
+static bool fake_interrupts_enabled(const struct vcpu *v)
+{
+	(void)v;
+	return fake_backend.interrupts_enabled;
+}
+
+static bool fake_intr_window(struct vcpu *v)
+{
+	(void)v;
+	return fake_backend.intr_window;
+}
+
+static const struct backend fake_operations = {
+	.name = "fake",
+	.matches = fake_yes,
+	.preflight = fake_yes,
+	.cpu_on = fake_cpu_on,
+	.stage2_format = fake_stage2_format,
+	.stage2_flush = fake_stage2_flush,
+	.vcpu_init = fake_vcpu_init,
+	.vcpu_fini = fake_vcpu_fini,
+	.run = fake_run,
+	.insn_done = fake_insn_done,
+	.state_get = fake_state_get,
+	.state_set = fake_state_set,
+	.rflags_set = fake_rflags_set,
+	.paging_is_on = fake_paging_is_on,
+	.cr4_get = fake_cr4_get,
+	.cpl_get = fake_cpl_get,
+	.cr2_set = fake_cr2_set,
+	.msr_get = fake_msr_get,
+	.msr_set = fake_msr_set,
+	.tsc_offset_set = fake_tsc_offset_set,
+	.inject = fake_inject,
+	.offer_interrupt = fake_offer_interrupt,
+	.nmi_window = fake_nmi_window,
+	.interrupts_enabled = fake_interrupts_enabled,
+	.intr_window = fake_intr_window,
+};
+
+void fake_backend_reset(void)
+{
+	fake_backend = (struct fake_backend){ .nmi_window = true,
+					      .intr_window = true,
+					      .interrupts_enabled = true,
+					      .offered = OFFER_NONE,
+					      .pat = PAT_RESET };
+	backend = &fake_operations;
+}

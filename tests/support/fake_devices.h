@@ -1,0 +1,16 @@
+/* What the devices of the host tests' machine were told, and what they say. */
+#pragma once
+
+#include "lib/base/types.h"
+
+struct fake_devices {
+	u64 timer_deadline; /* the local APIC's, as last programmed */
+	u64 timer_arms;
+	u64 eois;
+	bool serial_has_input;
+	u8 serial_input;
+	u8 serial_output; /* the last byte */
+	u64 serial_count;
+};
+
+extern struct fake_devices fake_devices;

@@ -1,0 +1,143 @@
+/* Privileged instructions of host tests, and the GS base behind this_cpu(). */
+#include "tests/support/fake_insn.h"
+
+#include "core/cpu/cpu.h"
+#include "core/cpu/insn.h"
+#include "lib/base/assert.h"
+
+#include <asm/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct fake_insn fake_insn;
+struct cpu_features cpu_features;
+struct cpu boot_cpu;
+
+void fake_insn_reset(void)
+{
+	fake_insn = (struct fake_insn){ .tsc = 1000000, .tsc_step = 1 };
+	boot_cpu = (struct cpu){ .self = &boot_cpu };
+	timer_queue_init(&boot_cpu.timers);
+	timer_init(&boot_cpu.slice, NULL);
+	timer_init(&boot_cpu.nudge, NULL);
+	syscall(SYS_arch_prctl, ARCH_SET_GS, &boot_cpu);
+}
+
+#define DEFINE_CONTROL_REGISTER(name)   \
+	u64 read_##name(void)           \
+	{                               \
+		return fake_insn.name;  \
+	}                               \
+	void write_##name(u64 value)    \
+	{                               \
+		fake_insn.name = value; \
+	}
+
+DEFINE_CONTROL_REGISTER(cr0)
+DEFINE_CONTROL_REGISTER(cr2)
+DEFINE_CONTROL_REGISTER(cr4)
+DEFINE_CONTROL_REGISTER(dr0)
+DEFINE_CONTROL_REGISTER(dr1)
+DEFINE_CONTROL_REGISTER(dr2)
+DEFINE_CONTROL_REGISTER(dr3)
+DEFINE_CONTROL_REGISTER(dr6)
+DEFINE_CONTROL_REGISTER(dr7)
+DEFINE_CONTROL_REGISTER(xcr0)
+
+u64 read_cr3(void)
+{
+	return fake_insn.cr3;
+}
+
+void write_cr3(u64 value)
+{
+	if (fake_insn.on_cr3)
+		fake_insn.on_cr3(value);
+	fake_insn.cr3 = value;
+	fake_insn.cr3_loads++;
+}
+
+struct cpuid_result cpuid(u32 leaf, u32 subleaf)
+{
+	(void)leaf, (void)subleaf;
+	return (struct cpuid_result){ 0 };
+}
+
+u64 rdmsr(u32 index)
+{
+	for (u32 i = 0; i < fake_insn.msr_count; i++) {
+		if (fake_insn.msr[i].index == index)
+			return fake_insn.msr[i].value;
+	}
+	return 0;
+}
+
+void wrmsr(u32 index, u64 value)
+{
+	u32 i = 0;
+
+	while (i < fake_insn.msr_count && fake_insn.msr[i].index != index)
+		i++;
+	assert(i < FAKE_MSR_MAX);
+	if (i == fake_insn.msr_count)
+		fake_insn.msr_count++;
+	fake_insn.msr[i].index = index;
+	fake_insn.msr[i].value = value;
+}
+
+u64 rdtsc(void)
+{
+	u64 now = fake_insn.tsc;
+
+	fake_insn.tsc += fake_insn.tsc_step;
+	return now;
+}
+
+u8 in8(u16 port)
+{
+	(void)port;
+	return 0xff;
+}
+
+void out8(u16 port, u8 value)
+{
+	(void)port, (void)value;
+}
+
+u16 in16(u16 port)
+{
+	(void)port;
+	return 0xffff;
+}
+
+void out16(u16 port, u16 value)
+{
+	(void)port, (void)value;
+}
+
+void invlpg(const void *address)
+{
+	(void)address;
+	fake_insn.invlpgs++;
+}
+
+void take_interrupts(void)
+{
+	if (fake_insn.on_interrupt)
+		fake_insn.on_interrupt();
+}
+
+void wait_interrupt(void)
+{
+	assert(fake_insn.on_wait);
+	fake_insn.on_wait();
+}
+
+NORETURN void halt_forever(void)
+{
+	assert_failed("the machine halted", __FILE__, __LINE__);
+}
+
+void cpu_relax(void)
+{
+}

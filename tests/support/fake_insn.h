@@ -1,0 +1,27 @@
+/* The processor of host tests: registers, a clock, and what happens while it waits. */
+#pragma once
+
+#include "lib/base/types.h"
+
+#define FAKE_MSR_MAX 16
+
+struct fake_insn {
+	u64 tsc, tsc_step; /* rdtsc() gives tsc, then adds the step */
+	u64 cr0, cr2, cr3, cr4, xcr0;
+	u64 dr0, dr1, dr2, dr3, dr6, dr7;
+	u64 cr3_loads; /* each one empties the TLB */
+	u64 invlpgs;
+	struct {
+		u32 index;
+		u64 value;
+	} msr[FAKE_MSR_MAX]; /* those that were written */
+	u32 msr_count;
+	void (*on_wait)(void);	    /* HLT in the idle loop; NULL: fails the test */
+	void (*on_interrupt)(void); /* STI window; NULL: nothing is pending */
+	void (*on_cr3)(u64 value);  /* before CR3 changes */
+};
+
+extern struct fake_insn fake_insn;
+
+/* Power-up, with a clock that moves. */
+void fake_insn_reset(void);
