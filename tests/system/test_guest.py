@@ -27,6 +27,7 @@ def test_no_warning_that_the_bare_machine_does_not_give(ringfence, bare, kernel)
     guest = ringfence(vm(kernel=kernel, cmdline=run))
     guest.ends(console.ALL_ENDED, console.BOOT_SECONDS)
     assert "Linux version" in guest.log, "the log of the guest is not there"
+    assert warnings(plain.log), "the comparison reads nothing"
     new = warnings(guest.log) - warnings(plain.log)
     new = {line for line in new if not any(re.search(known, line) for known in EXPLAINED)}
     assert not new, "\n".join(sorted(new))
