@@ -9,7 +9,7 @@ STRICT  := -std=gnu17 -Wall -Wextra -Werror -Wconversion -Wshadow -Wundef -Wvla 
 COMMON  := $(STRICT) -I. -I$(B)/gen -g -MMD -MP -fno-strict-aliasing -fno-common
 ROOT    := $(COMMON) -O2 -ffreestanding -fno-builtin-printf -mgeneral-regs-only -mno-red-zone \
            -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
-           -fno-omit-frame-pointer -ffile-prefix-map=$(CURDIR)/=
+           -fno-omit-frame-pointer -ffile-prefix-map=$(CURDIR)=.
 CORE    := $(ROOT) -mcmodel=kernel -D__CORE__
 HOST    := -Itests/support/host $(COMMON) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 LINK    := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096

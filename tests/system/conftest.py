@@ -1,17 +1,18 @@
 """Fixtures: emulated machines that end with their test and leave their console's log."""
+import os
 import re
+import shutil
 
 import pytest
 
 import console
 
 
-@pytest.fixture(name="log_path")
-def fixture_log_path(request):
-    """Hands out one log file after the other, named after the test."""
+def log_paths(name):
+    """Makes one path of a log file after the other."""
     folder = console.BUILD / "test" / "system"
     folder.mkdir(parents=True, exist_ok=True)
-    name = re.sub(r"[^A-Za-z0-9_,=-]+", "_", request.node.name)
+    name = re.sub(r"[^A-Za-z0-9_,=-]+", "_", name)
     count = 0
 
     def next_path():
@@ -20,6 +21,19 @@ def fixture_log_path(request):
         return folder / f"{name}.{count}.log"
 
     return next_path
+
+
+@pytest.fixture(name="log_path")
+def fixture_log_path(request):
+    """Hands out log files that are named after the test."""
+    return log_paths(request.node.name)
+
+
+@pytest.fixture(autouse=True)
+def remove_images(tmp_path):
+    """Images are large, and made again in seconds."""
+    yield
+    shutil.rmtree(tmp_path, ignore_errors=True)
 
 
 @pytest.fixture(name="machines")
@@ -63,3 +77,15 @@ def bare(log_path, machines):
         return machines[-1]
 
     return boot
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory):
+    """A guest at its shell, for all tests of a file that only look."""
+    iso = console.make_iso(tmp_path_factory.mktemp("shell"), [console.vm()])
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    machine = console.boot_iso(log_paths(f"shell-{worker}")(), iso)
+    machine.boot_to_shell()
+    yield machine
+    machine.close()
+    iso.unlink()

@@ -124,6 +124,9 @@ class Machine:
     def boot_to_shell(self):
         self.expect(GREETING, BOOT_SECONDS)
         self.expect("# ")
+        # The shell echoes what is typed; a narrow terminal would make it break lines.
+        self.send("stty cols 1000\n")
+        self.expect("# ")
 
     def run(self, command, seconds=REPLY_SECONDS):
         """Types a command at the guest's shell; returns its output; it must succeed."""

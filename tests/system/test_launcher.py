@@ -95,6 +95,7 @@ def test_newcomer_types_at_the_shell_and_powers_off():
     child.send("sleep 1000\n")
     child.expect("sleep 1000", timeout=REPLY_SECONDS * SCALE)
     child.send("\x03")
+    child.expect("# ", timeout=REPLY_SECONDS * SCALE)
     child.send("echo $((6 * 7))-\n")
     child.expect("42-", timeout=REPLY_SECONDS * SCALE)
     child.send("poweroff\n")
