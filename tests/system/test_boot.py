@@ -31,8 +31,9 @@ def test_end_of_a_vm_is_reported_with_its_exits(ringfence):
 def test_control_c_interrupts_in_the_guest(ringfence):
     machine = ringfence(vm())
     machine.boot_to_shell()
-    machine.send("sleep 100000\n")
-    machine.expect("sleep 100000")
+    # While its editor has the line, the shell itself reads Ctrl-C: wait until the command runs.
+    machine.send("echo go''ing; sleep 100000\n")
+    machine.expect("going")
     machine.send("\x03")
     machine.expect("# ")
     assert machine.run("echo alive").strip() == "alive"
