@@ -19,8 +19,8 @@ const char micro_name[] = "step";
 /* Sets TF, runs `insn` with these registers, and checks that the trap comes right behind it. */
 static void check_stepped(const char *text)
 {
-	check(trap.count == 1 && trap.vector == EXC_DB && trap.offset == trap.length &&
-		      trap.dr6 & DR6_BS,
+	check(trap.count == 1 && trap.vector == EXC_DB && trap.length > 0 &&
+		      trap.offset == trap.length && trap.dr6 & DR6_BS,
 	      "%s: %lu x vector %lu at +%lu of %lu, DR6 %lx", text, trap.count, trap.vector,
 	      trap.offset, trap.length, trap.dr6);
 }
