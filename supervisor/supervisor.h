@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lib/abi/channel.h"
+#include "lib/abi/layout.h"
 #include "lib/abi/syscall.h"
 
 enum vm_life {

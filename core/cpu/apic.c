@@ -42,6 +42,8 @@ enum apic_register {
 #define PORT_61_SPEAKER 0x02
 #define PORT_61_OUT2	0x20
 #define CALIBRATE_TICKS 11932ULL /* 10 ms */
+#define CALIBRATE_RUNS	25
+#define CALIBRATE_AGREE 5000 /* two runs that differ by less than one part in this */
 
 u64 tsc_khz;
 static volatile u32 *xapic; /* NULL in x2APIC mode */
@@ -135,13 +137,18 @@ void apic_timer_calibrate(void)
 {
 	u64 tsc_best = ~0ULL, apic_best = ~0ULL;
 
-	/* The shortest of several runs is the one that nothing disturbed. */
-	for (u32 i = 0; i < 3; i++) {
+	/* Disturbances only lengthen a run: the shortest counts, once a second one confirms it. */
+	for (u32 i = 0; i < CALIBRATE_RUNS; i++) {
 		u64 tsc_ticks, apic_ticks;
+		bool agree;
 
 		measure(&tsc_ticks, &apic_ticks);
+		agree = max_u64(tsc_ticks, tsc_best) - min_u64(tsc_ticks, tsc_best) <
+			tsc_ticks / CALIBRATE_AGREE;
 		tsc_best = min_u64(tsc_best, tsc_ticks);
 		apic_best = min_u64(apic_best, apic_ticks);
+		if (agree)
+			break;
 	}
 	tsc_khz = tsc_best * PIT_HZ / CALIBRATE_TICKS / 1000;
 	apic_khz = apic_best * PIT_HZ / CALIBRATE_TICKS / 1000;

@@ -55,6 +55,7 @@ static bool svm_preflight(void)
 {
 	bool svm = (cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_EXT1_ECX_SVM) != 0;
 	struct cpuid_result leaf;
+	bool ok;
 
 	if (!require(svm, "AMD-V (SVM)",
 		     "enable SVM in the firmware setup (often under CPU or Overclocking), or in an "
@@ -64,14 +65,16 @@ static bool svm_preflight(void)
 	svm_features.flags = leaf.edx;
 	svm_features.asids = leaf.ebx;
 	svm_features.tcg = is_tcg();
-	return require((svm_features.flags & SVM_FEATURE_NPT) != 0, "nested paging (NPT)",
-		       "AMD processors since 2007 (family 10h) have it; in an emulator add the CPU "
-		       "flag npt") &
-	       require(!(rdmsr(MSR_AMD_VM_CR) & VM_CR_SVMDIS),
-		       "AMD-V: the firmware locked it off in VM_CR",
-		       "enable SVM (Secure Virtual Machine) in the firmware setup and power-cycle") &
-	       require(svm_features.asids >= 2, "address space identifiers (ASIDs)",
-		       "the processor must report at least 2");
+	/* Every one is checked, so that all that is missing is named at once. */
+	ok = require((svm_features.flags & SVM_FEATURE_NPT) != 0, "nested paging (NPT)",
+		     "AMD processors since 2007 (family 10h) have it; in an emulator add the CPU "
+		     "flag npt");
+	ok &= require(!(rdmsr(MSR_AMD_VM_CR) & VM_CR_SVMDIS),
+		      "AMD-V: the firmware locked it off in VM_CR",
+		      "enable SVM (Secure Virtual Machine) in the firmware setup and power-cycle");
+	ok &= require(svm_features.asids >= 2, "address space identifiers (ASIDs)",
+		      "the processor must report at least 2");
+	return ok;
 }
 
 static enum err svm_cpu_on(struct cpu *cpu)

@@ -434,7 +434,7 @@ static inline bool exception_has_error(unsigned vector)
 #define CPUID_EXT1_EDX_RDTSCP	  BIT32(27)
 #define CPUID_EXT1_EDX_LM	  BIT32(29)
 #define CPUID_EXT7_EDX_INVTSC	  BIT32(8)
-#define CPUID_EXT8_EBX_CLZERO     BIT32(0)
+#define CPUID_EXT8_EBX_CLZERO	  BIT32(0)
 
 /* CPUID.80000008H:EAX */
 #define CPUID_EXT8_EAX_PHYSICAL BITS64(7, 0)
