@@ -50,16 +50,16 @@ $(B)/ringfence-image: $(call find,tools,ringfence-image*.[ch]) lib/abi/manifest.
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -MMD -MP,$(COMMON)) -D_GNU_SOURCE -O1 -o $@ $(filter-out lib/base/string.c lib/ring3/%,$(filter %.c,$^)) -lyaml
 
-$(B)/core/%.o: %
+$(B)/core/%.o: % Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CORE) -c -o $@ $<
-$(B)/ring3/%.o: %
+$(B)/ring3/%.o: % Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ROOT) -c -o $@ $<
-$(B)/host/%.o: %
+$(B)/host/%.o: % Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST) -c -o $@ $<
-$(B)/fuzz-obj/%.o: %
+$(B)/fuzz-obj/%.o: % Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(HOST) -fsanitize=fuzzer-no-link -c -o $@ $<
 

@@ -1,12 +1,14 @@
 /* Four-level tables of 512 entries: SDM, "4-Level Paging"; the second stages share the shape. */
 #include "core/mem/paging.h"
 
+#include "lib/base/assert.h"
 #include "lib/x86/registers.h"
 
 #define LEVEL_SHIFT(level) (PAGE_SHIFT + 9 * ((level)-1))
 
 static u64 level_bytes(u32 level)
 {
+	assert(level >= 1 && level <= PAGING_LEVELS);
 	return BIT64(LEVEL_SHIFT(level));
 }
 
