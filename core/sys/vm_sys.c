@@ -182,17 +182,25 @@ static enum err block_alloc(struct vm *vm, u64 gpa, u64 wanted, hpa_t *out, u64 
 	return frames_alloc(owner, 1, 1, out);
 }
 
-/* Guests see every byte of a block but the VGA hole, which lies in the first. */
+/* The part of a block in [from, to), as the guest sees it. */
+static enum err stage2_map_part(struct vm *vm, u64 gpa, hpa_t block, u64 bytes, u64 from, u64 to)
+{
+	u64 start = max_u64(gpa, from);
+	u64 end = min_u64(gpa + bytes, to);
+
+	if (start >= end)
+		return ERR_OK;
+	return paging_map(&vm->stage2, start, hpa_add(block, start - gpa), end - start,
+			  MAP_READ | MAP_WRITE | MAP_EXECUTE);
+}
+
+/* Guests see every byte of a block but the VGA hole. */
 static enum err stage2_map(struct vm *vm, u64 gpa, hpa_t block, u64 bytes)
 {
-	const u32 all = MAP_READ | MAP_WRITE | MAP_EXECUTE;
-	u64 skip = gpa == 0 ? VM_VGA_HOLE_END : 0;
-	enum err err = ERR_OK;
+	enum err err = stage2_map_part(vm, gpa, block, bytes, 0, VM_VGA_HOLE);
 
-	if (gpa == 0)
-		err = paging_map(&vm->stage2, 0, block, min_u64(bytes, VM_VGA_HOLE), all);
-	if (!err && bytes > skip)
-		err = paging_map(&vm->stage2, gpa + skip, hpa_add(block, skip), bytes - skip, all);
+	if (!err)
+		err = stage2_map_part(vm, gpa, block, bytes, VM_VGA_HOLE_END, UINT64_MAX);
 	return err;
 }
 
