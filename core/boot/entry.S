@@ -34,7 +34,7 @@ header:
 	.long 8
 header_end:
 
-	.section .boot, "awx"
+	.section .boot, "ax"
 	.code32
 	.globl boot_entry
 boot_entry:
