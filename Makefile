@@ -40,8 +40,6 @@ PURE_SRC += $(wildcard tests/support/*.c)
 
 all: $(B)/core.elf $(B)/vmm.elf $(B)/supervisor.elf $(B)/ringfence-image
 
-$(B)/core.elf: $(call objs,core,$(CORE_SRC)) core/core.ld
-	$(Q)$(CC) $(LINK) -Wl,-T,core/core.ld -o $@ $(filter %.o,$^)
 $(B)/vmm.elf: $(call objs,ring3,$(VMM_SRC)) lib/ring3/ring3.ld
 	$(Q)$(CC) $(LINK) -Wl,-T,lib/ring3/ring3.ld -o $@ $(filter %.o,$^)
 $(B)/supervisor.elf: $(call objs,ring3,$(SUP_SRC)) lib/ring3/ring3.ld

@@ -14,6 +14,7 @@
 #include "core/mem/layout.h"
 #include "core/sys/process.h"
 #include "core/trace/log.h"
+#include "core/trace/panic_test.h"
 #include "core/virt/backend.h"
 #include "lib/abi/layout.h"
 #include "lib/x86/registers.h"
@@ -110,6 +111,7 @@ void core_main(u32 magic, u64 info)
 		log_error("cannot enter root mode: out of memory");
 		machine_off(MACHINE_REFUSED);
 	}
+	panic_test_plan();
 	log_info("%s root mode on; starting the supervisor", backend->name);
 	supervisor_start();
 	sched_run();

@@ -13,6 +13,7 @@ struct frame {
 } ALIGNED(16);
 
 static_assert(offsetof(struct frame, vector) == FRAME_VECTOR, "trap.S");
+static_assert(offsetof(struct frame, rip) == FRAME_RIP, "trap.S");
 static_assert(sizeof(struct frame) == FRAME_BYTES, "trap.S");
 
 /*

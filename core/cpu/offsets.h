@@ -7,6 +7,7 @@
 #define CPU_SCRATCH_RSP 24
 
 #define FRAME_VECTOR 120
+#define FRAME_RIP    136
 #define FRAME_BYTES  176
 
 #define SELECTOR_CORE_CODE 0x08

@@ -56,6 +56,14 @@
 	retq
 .endm
 
+/* Makes what was interrupted look like a caller: backtraces go on there. */
+.macro link_frame
+	andq $-16, %rsp
+	pushq FRAME_RIP(%rdi)
+	pushq %rbp
+	movq %rsp, %rbp
+.endm
+
 	/* void user_enter(struct frame *frame) */
 	.globl user_enter
 user_enter:
@@ -106,10 +114,10 @@ trap_common:
 1:	push_registers
 	cld
 	movq %rsp, %rdi
-	movq %rsp, %rbp
-	andq $-16, %rsp
+	movq %rsp, %rbx
+	link_frame
 	call trap_core
-	movq %rbp, %rsp
+	movq %rbx, %rsp
 	pop_registers
 	addq $16, %rsp
 	iretq
@@ -120,17 +128,17 @@ trap_paranoid:
 	cld
 	movl $MSR_GS_BASE_NUMBER, %ecx
 	rdmsr
-	xorl %ebx, %ebx
+	xorl %r12d, %r12d
 	testl %edx, %edx /* the core's GS base is in the upper half */
 	js 1f
 	swapgs
-	incl %ebx
+	incl %r12d
 1:	movq %rsp, %rdi
-	movq %rsp, %rbp
-	andq $-16, %rsp
+	movq %rsp, %rbx
+	link_frame
 	call trap_core
-	movq %rbp, %rsp
-	testl %ebx, %ebx
+	movq %rbx, %rsp
+	testl %r12d, %r12d
 	jz 2f
 	swapgs
 2:	pop_registers

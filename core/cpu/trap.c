@@ -1,10 +1,19 @@
 /* What interrupts ring 0: device interrupts in the idle loop or after an exit, NMIs, our bugs. */
 #include "core/cpu/cpu.h"
+#include "core/cpu/insn.h"
 #include "core/cpu/irq.h"
 #include "core/trace/log.h"
 #include "lib/x86/registers.h"
 
 static u64 nmi_count;
+
+/* A push that met the guard page below the stack cannot push its own fault either. */
+static NORETURN void double_fault(const struct frame *frame)
+{
+	bool guard = read_cr2() - (frame->rsp - PAGE_SIZE) < 2 * PAGE_SIZE;
+
+	panic_at(frame, "double fault in the core%s", guard ? ": its stack is exhausted" : "");
+}
 
 void trap_core(struct frame *frame)
 {
@@ -15,6 +24,10 @@ void trap_core(struct frame *frame)
 	else if (frame->vector == EXC_MC)
 		panic_at(frame,
 			 "machine check: the hardware reports an error it could not correct");
+	else if (frame->vector == EXC_DF)
+		double_fault(frame);
+	else if (frame->vector == EXC_PF)
+		panic_at(frame, "page fault in the core at %016lx", read_cr2());
 	else
 		panic_at(frame, "exception %lu in the core", frame->vector);
 }

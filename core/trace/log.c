@@ -6,12 +6,24 @@
 #include "lib/base/format.h"
 
 #define LOG_LINE_BYTES 256
+#define LOG_RING_BYTES (16 * KIB)
 
 static enum log_level log_limit = LOG_INFO;
+static char ring[LOG_RING_BYTES];
+static u64 ring_end; /* bytes written since boot */
 
 void log_set_level(enum log_level level)
 {
 	log_limit = level;
+}
+
+static void put(char byte)
+{
+	if (byte == '\n')
+		serial_put('\r');
+	serial_put((u8)byte);
+	screen_put((u8)byte);
+	ring[ring_end++ % LOG_RING_BYTES] = byte;
 }
 
 static void log_line(enum log_level level, const char *text, size_t length)
@@ -23,17 +35,11 @@ static void log_line(enum log_level level, const char *text, size_t length)
 		[LOG_DEBUG] = "ringfence: debug: ",
 	};
 
-	for (const char *p = prefix[level]; *p; p++) {
-		serial_put((u8)*p);
-		screen_put((u8)*p);
-	}
-	for (size_t i = 0; i < length; i++) {
-		serial_put((u8)text[i]);
-		screen_put((u8)text[i]);
-	}
-	serial_put('\r');
-	serial_put('\n');
-	screen_put('\n');
+	for (const char *p = prefix[level]; *p; p++)
+		put(*p);
+	for (size_t i = 0; i < length; i++)
+		put(text[i]);
+	put('\n');
 }
 
 void log_at(enum log_level level, const char *format, ...)
@@ -48,4 +54,16 @@ void log_at(enum log_level level, const char *format, ...)
 	length = format_va(text, sizeof(text), format, args);
 	va_end(args);
 	log_line(level, text, length);
+}
+
+u64 log_read(u64 *from, char *out, u64 bytes)
+{
+	u64 oldest = ring_end > LOG_RING_BYTES ? ring_end - LOG_RING_BYTES : 0;
+	u64 at = max_u64(*from, oldest);
+	u64 count = 0;
+
+	while (count < bytes && at < ring_end)
+		out[count++] = ring[at++ % LOG_RING_BYTES];
+	*from = at;
+	return count;
 }

@@ -11,6 +11,12 @@ void log_at(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Levels above `level` are dropped; starts at LOG_INFO. */
 void log_set_level(enum log_level level);
 
+/*
+ * Copies what was logged from byte `*from` on (counted since boot) and moves `*from` behind it;
+ * what the ring has overwritten since is left out. Returns the bytes copied.
+ */
+u64 log_read(u64 *from, char *out, u64 bytes);
+
 #define log_error(...)	 log_at(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_at(LOG_WARNING, __VA_ARGS__)
 #define log_info(...)	 log_at(LOG_INFO, __VA_ARGS__)

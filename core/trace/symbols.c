@@ -8,21 +8,22 @@
 
 struct symbol {
 	u64 address;
-	const char *name;
+	const char *name; /* NULL: the end of the code */
 };
 
-/* Sorted by address, ends with a NULL name. Weak: absent in the first link. */
+/* Sorted by address. Weak: absent in the first link. */
 extern const struct symbol symbol_table[] __attribute__((weak));
 
-void symbol_describe(u64 address, char *out, size_t bytes)
+void symbol_describe(u64 address, bool is_return, char *out, size_t bytes)
 {
-	const struct symbol *best = NULL;
+	const struct symbol *s = symbol_table;
+	u64 code = address - is_return;
 
 	out[0] = '\0';
-	if (!symbol_table)
+	if (!s || code < s->address)
 		return;
-	for (const struct symbol *s = symbol_table; s->name && s->address <= address; s++)
-		best = s;
-	if (best)
-		format(out, bytes, "%s+0x%lx", best->name, address - best->address);
+	while (s->name && s[1].address <= code)
+		s++;
+	if (s->name)
+		format(out, bytes, "%s+0x%lx", s->name, address - s->address);
 }

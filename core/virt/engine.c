@@ -276,6 +276,7 @@ void engine_run(struct vcpu *v)
 		enum verdict verdict;
 
 		backend->run(v);
+		exit_trace_add(&cpu->exits, v->trace_id, &v->exit);
 		v->counters->exits[v->exit.reason]++;
 		events_collect(v);
 		verdict = handlers[v->exit.reason](v);

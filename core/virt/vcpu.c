@@ -3,6 +3,7 @@
 #include "core/mem/frames.h"
 #include "core/mem/heap.h"
 #include "core/sys/process.h"
+#include "core/trace/exit_trace.h"
 #include "core/virt/engine.h"
 #include "core/virt/events.h"
 #include "core/virt/resident.h"
@@ -20,6 +21,7 @@ enum err vcpu_create(struct vm *vm, u32 index)
 		return ERR_NO_MEMORY;
 	v->vm = vm;
 	v->index = index;
+	v->trace_id = vcpu_trace_id(vm->number, index);
 	v->counters = &vm->counters[index];
 	v->cpuid = vm->cpuid;
 	v->extint = -1;

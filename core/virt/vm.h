@@ -19,6 +19,7 @@ struct thread;
 struct vcpu {
 	struct vm *vm;
 	u32 index;
+	u32 trace_id;			/* vcpu_trace_id() */
 	struct thread *thread;		/* the VMM thread that runs it, NULL before it exists */
 	struct vcpu_page *page;		/* shared with the VMM: its contents are the guest's */
 	struct vcpu_counters *counters; /* shared with the supervisor, which only reads */

@@ -26,6 +26,14 @@ no_idt:
 	/* Runs on where there is neither memory nor a device. */
 	mov $0xd0000000, %eax
 	jmp *%eax
+#elif defined(GUEST_BUSY)
+	/* Exits without end, of two kinds; not too often, for the emulator's sake. */
+1:	xor %eax, %eax
+	cpuid
+	out %al, $0x80
+	mov $10000, %ecx
+2:	loop 2b
+	jmp 1b
 #elif defined(GUEST_HANG)
 	/* Falls through: waits for an interrupt that cannot come. */
 #else

@@ -1,0 +1,64 @@
+/* Each bug runs from a timer's interrupt, so that its backtrace shows what it interrupted. */
+#include "core/trace/panic_test.h"
+
+#include "core/boot/boot_info.h"
+#include "core/cpu/apic.h"
+#include "core/cpu/insn.h"
+#include "core/cpu/timer.h"
+#include "core/trace/log.h"
+#include "lib/base/assert.h"
+
+#define DELAY_US 200000
+
+extern u8 core_text_start[];
+
+static void plant_panic(struct timer *timer)
+{
+	panic("planted by the option panic-test (timer %p)", (void *)timer);
+}
+
+static void plant_assert(struct timer *timer)
+{
+	assert(timer == NULL);
+}
+
+static void plant_fault(struct timer *timer)
+{
+	(void)timer;
+	*(volatile u8 *)core_text_start = 0;
+}
+
+static u64 recurse(u64 depth)
+{
+	volatile u64 used[16];
+
+	used[0] = depth;
+	return depth == 0 ? 0 : recurse(depth + 1) + used[0];
+}
+
+static void plant_overflow(struct timer *timer)
+{
+	recurse((u64)timer);
+}
+
+void panic_test_plan(void)
+{
+	static const struct {
+		const char *option;
+		void (*fire)(struct timer *timer);
+	} bugs[] = {
+		{ "panic-test", plant_panic },
+		{ "assert-test", plant_assert },
+		{ "fault-test", plant_fault },
+		{ "overflow-test", plant_overflow },
+	};
+	static struct timer timer;
+
+	for (u32 i = 0; i < ARRAY_SIZE(bugs); i++) {
+		if (!boot_option(bugs[i].option))
+			continue;
+		timer_init(&timer, bugs[i].fire);
+		timer_set(&timer, rdtsc() + tsc_from_us(DELAY_US));
+		return;
+	}
+}
