@@ -29,7 +29,6 @@ void check_policy_rows(void)
 	if (!policy("the rows of the MSR policy"))
 		return;
 #define MSR_PASS(msr, why)		       check_readable(msr, #msr);
-#define MSR_READ_PASS(msr, handler, why)       check_readable(msr, #msr);
 #define MSR_EMULATE(first, last, handler, why) /* each has its own check */
 #define MSR_FIXED(first, last, value, why)     check_fixed(first, last, value, #first);
 #define MSR_TO_VMM(first, last, why)	       /* the timer guest uses them */

@@ -73,7 +73,7 @@ static void build(struct cpuid_values (*host)(u32 leaf, u32 subleaf), u32 cpus, 
 	request = (struct cpuid_request){
 		.cpus = cpus, .tsc_khz = 2000000, .xcr0 = xcr0, .host = host
 	};
-	context = (struct cpuid_context){ 0 };
+	context = (struct cpuid_context){ .apic = true };
 	memset(&table, 0xaa, sizeof(table)); /* the builder must not rely on zeroes */
 	cpuid_table_build(&table, &request);
 }
