@@ -70,6 +70,20 @@ static void guests_start(struct supervisor *s)
 	}
 }
 
+/* Each guest decides what its power button means; a stock one shuts down. */
+static void buttons_press(struct supervisor *s)
+{
+	console_line(s, "power button: passed on to every VM");
+	for (u32 i = 0; i < s->guest_count; i++) {
+		struct guest *g = &s->guest[i];
+
+		if (g->life != VM_RUNNING)
+			continue;
+		guest_channel(g)->button++;
+		syscall1(SYSCALL_notify, g->number);
+	}
+}
+
 /* The front console belongs to the first VM that runs. */
 static void front_choose(struct supervisor *s)
 {
@@ -99,7 +113,8 @@ int main(void)
 	while (guests_running(s) > 0) {
 		bool more = console_pump(s);
 
-		syscall1(SYSCALL_wait, next_wake(s, more));
+		if (syscall1(SYSCALL_wait, next_wake(s, more)) & NOTIFY_POWER)
+			buttons_press(s);
 		for (u32 i = 0; i < s->guest_count; i++)
 			guest_check(s, &s->guest[i]);
 		front_choose(s);

@@ -64,6 +64,10 @@ static void devices_run(struct vmm *v)
 	while (board_next_deadline(&v->board) <= vmm_clock_ns(v))
 		board_run_timers(&v->board);
 	console_input(v);
+	if (v->button != v->channel->button) {
+		v->button = v->channel->button;
+		board_power_button(&v->board);
+	}
 	if (v->console_full && ring_used(&v->channel->from_guest) < RING_BYTES / 2) {
 		v->console_full = false;
 		board_console_ready(&v->board);

@@ -13,6 +13,7 @@ struct vmm {
 	u64 tsc_khz;
 	u32 physical_bits; /* of addresses, as the guest's CPUID says */
 	u64 tsc_base;	   /* host TSC when the VM was created */
+	u32 button;	   /* presses of the power button that the board has seen */
 	bool console_full; /* output waits for room in the ring */
 	bool output_new;   /* tell the supervisor before the next run */
 };

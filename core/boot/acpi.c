@@ -2,6 +2,7 @@
 #include "core/boot/acpi.h"
 
 #include "core/boot/boot_info.h"
+#include "core/cpu/insn.h"
 #include "core/mem/core_map.h"
 #include "core/mem/window.h"
 #include "core/trace/log.h"
@@ -11,9 +12,16 @@
 #define TABLE_BYTES_MAX	 (1 * MIB)
 #define ROOT_ENTRIES_MAX 128
 #define FADT_DSDT	 40
+#define FADT_SCI_INT	 46
+#define FADT_SMI_CMD	 48
+#define FADT_ACPI_ENABLE 52
+#define FADT_PM1A_EVT	 56
+#define FADT_PM1_EVT_LEN 88
 #define FADT_PM1A_CNT	 64
 #define FADT_PM1B_CNT	 68
 #define MADT_ENTRIES	 44
+#define PM1_SCI_EN	 BIT32(0)
+#define PM1_BUTTON	 BIT32(8) /* in status and enable */
 #define AML_PACKAGE	 0x12
 #define AML_BYTE_PREFIX	 0x0a
 
@@ -148,6 +156,11 @@ static void fadt_read(const struct table_header *table)
 {
 	const struct table_header *dsdt = table_map(HPA(fadt_u32(table, FADT_DSDT)));
 
+	acpi_info.sci_irq = (u16)fadt_u32(table, FADT_SCI_INT);
+	acpi_info.smi_command = (u16)fadt_u32(table, FADT_SMI_CMD);
+	acpi_info.acpi_enable = (u8)fadt_u32(table, FADT_ACPI_ENABLE);
+	acpi_info.pm1a_event = (u16)fadt_u32(table, FADT_PM1A_EVT);
+	acpi_info.pm1_event_bytes = (u8)fadt_u32(table, FADT_PM1_EVT_LEN);
 	acpi_info.pm1a_control = (u16)fadt_u32(table, FADT_PM1A_CNT);
 	acpi_info.pm1b_control = (u16)fadt_u32(table, FADT_PM1B_CNT);
 	if (dsdt && s5_read(dsdt))
@@ -199,4 +212,30 @@ void acpi_init(void)
 		root_read(HPA(rsdp.xsdt), 8);
 	else
 		root_read(HPA(rsdp.rsdt), 4);
+}
+
+/* ACPI Specification, "PM1 Event Grouping": the status block, then the enable block. */
+static bool has_button(void)
+{
+	return acpi_info.pm1a_event != 0 && acpi_info.pm1_event_bytes >= 4 &&
+	       acpi_info.sci_irq < ARRAY_SIZE(acpi_info.isa_gsi);
+}
+
+void acpi_button_enable(void)
+{
+	if (!has_button())
+		return;
+	if (acpi_info.smi_command != 0 && !(in16(acpi_info.pm1a_control) & PM1_SCI_EN))
+		out8(acpi_info.smi_command, acpi_info.acpi_enable);
+	out16(acpi_info.pm1a_event, 0xffff); /* forget what happened before */
+	out16((u16)(acpi_info.pm1a_event + acpi_info.pm1_event_bytes / 2), PM1_BUTTON);
+}
+
+bool acpi_button_take(void)
+{
+	u16 status = has_button() ? in16(acpi_info.pm1a_event) : 0;
+
+	if (status != 0)
+		out16(acpi_info.pm1a_event, status); /* a bit is cleared by writing it */
+	return (status & PM1_BUTTON) != 0;
 }

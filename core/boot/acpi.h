@@ -15,13 +15,23 @@ struct acpi_info {
 	u32 ioapic_count;
 	u32 isa_gsi[16];   /* ISA interrupt to GSI, overrides applied */
 	u16 isa_flags[16]; /* polarity and trigger bits of the override */
-	u16 pm1a_control;  /* port, 0: unknown */
-	u16 pm1b_control;  /* port, 0: none */
+	u16 sci_irq;	   /* ISA interrupt of power-management events */
+	u16 pm1a_event;	   /* port of status, then enable; 0: unknown */
+	u16 pm1_event_bytes;
+	u16 smi_command; /* port that switches ACPI mode on by writing acpi_enable; 0: always on */
+	u8 acpi_enable;
+	u16 pm1a_control; /* port, 0: unknown */
+	u16 pm1b_control; /* port, 0: none */
 	u8 s5_type_a, s5_type_b;
 	bool can_power_off;
 };
 
 extern struct acpi_info acpi_info;
+
+/* Lets the power button interrupt. */
+void acpi_button_enable(void);
+/* A power-management interrupt: true when the power button was pressed. */
+bool acpi_button_take(void);
 
 /* Reads MADT and FADT; what is missing or damaged stays unknown. */
 void acpi_init(void);

@@ -5,6 +5,7 @@
 
 /* Vectors that the core uses itself. */
 #define VECTOR_SERIAL	0x30
+#define VECTOR_SCI	0x31
 #define VECTOR_TIMER	0xf0
 #define VECTOR_KICK	0xf1
 #define VECTOR_SPURIOUS 0xff

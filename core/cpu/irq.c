@@ -54,17 +54,23 @@ static void pin_route(volatile u32 *ioapic, u32 pin, u16 flags, u32 vector)
 	ioapic_write(ioapic, IOAPIC_REDIRECT + 2 * pin, low);
 }
 
-/* Masks every pin but the serial port's. */
+/* Routes a pin when it is where this ISA interrupt arrives. */
+static void isa_route(volatile u32 *ioapic, u32 pin, u32 gsi, u32 irq, u32 vector)
+{
+	if (irq < ARRAY_SIZE(acpi_info.isa_gsi) && acpi_info.isa_gsi[irq] == gsi)
+		pin_route(ioapic, pin, acpi_info.isa_flags[irq], vector);
+}
+
+/* Masks every pin but the serial port's and the power button's. */
 static void ioapic_init(const struct acpi_ioapic *info)
 {
 	volatile u32 *ioapic = core_map_device(info->address, IOAPIC_BYTES);
 	u32 last = (u32)field_get(IOAPIC_VERSION_MAX, ioapic_read(ioapic, IOAPIC_VERSION));
 
 	for (u32 pin = 0; pin <= last; pin++) {
-		if (info->gsi_base + pin == acpi_info.isa_gsi[IRQ_SERIAL])
-			pin_route(ioapic, pin, acpi_info.isa_flags[IRQ_SERIAL], VECTOR_SERIAL);
-		else
-			ioapic_write(ioapic, IOAPIC_REDIRECT + 2 * pin, REDIRECT_MASKED);
+		ioapic_write(ioapic, IOAPIC_REDIRECT + 2 * pin, REDIRECT_MASKED);
+		isa_route(ioapic, pin, info->gsi_base + pin, IRQ_SERIAL, VECTOR_SERIAL);
+		isa_route(ioapic, pin, info->gsi_base + pin, acpi_info.sci_irq, VECTOR_SCI);
 	}
 }
 
@@ -75,6 +81,7 @@ void irq_init(void)
 	for (u32 i = 0; i < acpi_info.ioapic_count; i++)
 		ioapic_init(&acpi_info.ioapic[i]);
 	serial_irq_enable();
+	acpi_button_enable();
 }
 
 void irq_dispatch(u32 vector)
@@ -87,6 +94,11 @@ void irq_dispatch(u32 vector)
 	case VECTOR_SERIAL:
 		apic_eoi();
 		sched_console_input();
+		break;
+	case VECTOR_SCI: /* level-triggered: the cause goes before the end of interrupt */
+		if (acpi_button_take())
+			sched_power_button();
+		apic_eoi();
 		break;
 	case VECTOR_KICK:
 		apic_eoi();

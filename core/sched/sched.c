@@ -177,12 +177,22 @@ void sched_exit_soon(u64 us)
 	timer_set(nudge, rdtsc() + tsc_from_us(us));
 }
 
-void sched_console_input(void)
+static void supervisor_notify(u64 bits)
 {
 	struct process *supervisor = process_supervisor();
 
 	if (supervisor)
-		sched_notify(process_main(supervisor), NOTIFY_CONSOLE);
+		sched_notify(process_main(supervisor), bits);
+}
+
+void sched_console_input(void)
+{
+	supervisor_notify(NOTIFY_CONSOLE);
+}
+
+void sched_power_button(void)
+{
+	supervisor_notify(NOTIFY_POWER);
 }
 
 /* The next thread, and the slice that it may keep the processor while others wait. */

@@ -52,6 +52,8 @@ void sched_finish_wait(struct thread *thread);
 void sched_exit_soon(u64 us);
 /* The serial port has received something: the supervisor's. */
 void sched_console_input(void);
+/* The machine's power button was pressed: the supervisor's, too. */
+void sched_power_button(void);
 
 /* Runs threads on this CPU for ever. */
 _Noreturn void sched_run(void);

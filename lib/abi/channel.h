@@ -29,9 +29,10 @@ struct channel_config {
 };
 
 struct vm_channel {
-	struct channel_config config;	    /* written by the supervisor before the VMM starts */
-	u32 end;			    /* enum vm_end, written by the VMM last */
-	u32 status;			    /* of VM_END_TEST */
+	struct channel_config config; /* written by the supervisor before the VMM starts */
+	u32 button;		      /* presses of the power button, counted by the supervisor */
+	u32 end;		      /* enum vm_end, written by the VMM last */
+	u32 status;		      /* of VM_END_TEST */
 	char reason[CHANNEL_REASON_BYTES];  /* one line for people, NUL-terminated by the reader */
 	struct ring to_guest ALIGNED(4096); /* console input */
 	struct ring from_guest ALIGNED(4096); /* console output */

@@ -15,7 +15,8 @@ enum syscall_number {
 
 /* Notification bits of the supervisor: the console, and one for each VM; of a VMM: one. */
 #define NOTIFY_CONSOLE	  BIT64(63)
-#define NOTIFY_VM(number) BIT64((number) % 63)
+#define NOTIFY_POWER	  BIT64(62) /* the machine's power button */
+#define NOTIFY_VM(number) BIT64((number) % 62)
 #define NOTIFY_SUPERVISOR BIT64(0)
 #define WAIT_FOREVER	  UINT64_MAX /* as a deadline */
 
