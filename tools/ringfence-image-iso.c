@@ -13,9 +13,9 @@
 #include "tools/ringfence-image.h"
 
 /* The partition maps are for GRUB's own start, which complains about each that is missing. */
-#define GRUB_MODULES                                                                                \
-	"multiboot2 normal all_video part_acorn part_amiga part_apple part_bsd part_dfly part_dvh " \
-	"part_gpt part_msdos part_plan part_sun part_sunpc"
+#define GRUB_MODULES                                                                             \
+	"multiboot2 normal all_video cpuid part_acorn part_amiga part_apple part_bsd part_dfly " \
+	"part_dvh part_gpt part_msdos part_plan part_sun part_sunpc"
 
 #define STAGE_ISO "image.iso"
 #define STAGE_LOG "log"

@@ -84,7 +84,10 @@ static bool grub_cfg_write(int directory, const char *core_cmdline, u32 file_cou
 	      out);
 	for (u32 i = 0; i < file_count; i++)
 		fprintf(out, "module2 /boot/file-%u file:%u\n", i, i);
-	fputs("boot\n", out);
+	/* What the core refuses before it can draw must find the screen in text mode. */
+	fputs("if ! cpuid -l; then set gfxpayload=text; fi\n"
+	      "boot\n",
+	      out);
 	written = fclose(out) == 0 ? file_write(directory, "grub.cfg", text, size)
 				   : file_report("grub.cfg");
 	free(text);

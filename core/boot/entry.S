@@ -16,6 +16,16 @@
 #define PTE_TABLE 0x03 /* present, writable */
 #define PTE_LARGE 0x83
 
+#define VGA_TEXT 0xb8000
+#define VGA_TEXT_BYTES (80 * 25 * 2)
+#define VGA_WHITE 0x0f
+#define VGA_BLANK_PAIR 0x0f200f20
+#define COM1_DATA 0x3f8
+#define COM1_STATUS 0x3fd
+#define COM1_THR_EMPTY 0x20
+#define MACHINE_REFUSED 0x12 /* as in machine.h */
+#define PORT_DEBUG_EXIT 0xf4 /* as in machine.c */
+
 #define PHYS(symbol) (symbol - LAYOUT_IMAGE)
 
 	.section .boot.header, "a"
@@ -79,28 +89,55 @@ boot_entry:
 	lgdt boot_gdt_pointer
 	ljmpl $8, $long_mode
 
+/* Says so on VGA's text screen and on COM1, then ends like machine_off(MACHINE_REFUSED). */
 no_long_mode:
+	movl %edi, %ebp /* boot information */
+	movl $VGA_TEXT, %edi
+	movl $VGA_TEXT_BYTES / 4, %ecx
+	movl $VGA_BLANK_PAIR, %eax
+	rep stosl
 	movl $no_long_mode_text, %esi
-	movl $0xb8000, %edi
+	movl $VGA_TEXT, %edi
 1:	lodsb
 	testb %al, %al
-	jz 3f
-	movb $0x0f, %ah
-	stosw
+	jz 4f
 	movb %al, %bl
-	movw $0x3fd, %dx /* COM1 line status: wait for the transmitter */
-2:	inb %dx, %al
-	testb $0x20, %al
-	jz 2b
+	cmpb $' ', %al
+	jb 2f
+	movb $VGA_WHITE, %ah
+	stosw
+2:	movw $COM1_STATUS, %dx
+3:	inb %dx, %al
+	testb $COM1_THR_EMPTY, %al
+	jz 3b
 	movb %bl, %al
-	movw $0x3f8, %dx
+	movw $COM1_DATA, %dx
 	outb %al, %dx
 	jmp 1b
-3:	hlt
-	jmp 3b
 
+	/* The option is looked for in all of the boot information: its first u32 is its size. */
+4:	movl (%ebp), %edx
+5:	movl $qemu_exit_text, %esi
+	movl %ebp, %edi
+	movl $qemu_exit_text_end - qemu_exit_text, %ecx
+	repe cmpsb
+	je 6f
+	incl %ebp
+	decl %edx
+	jnz 5b
+	jmp 7f
+6:	movb $MACHINE_REFUSED, %al
+	outb %al, $PORT_DEBUG_EXIT
+7:	hlt
+	jmp 7b
+
+qemu_exit_text:
+	.ascii "qemu-exit"
+qemu_exit_text_end:
 no_long_mode_text:
-	.asciz "ringfence: this processor has no 64-bit mode with no-execute pages (CPUID 80000001h EDX bits 29 and 20): a 64-bit x86 processor is needed; halted\r\n"
+	.ascii "ringfence: this processor has no 64-bit mode with no-execute pages (CPUID 80000001h "
+	.ascii "EDX bits 29 and 20): a 64-bit x86 processor is needed, with NX (XD, Execute "
+	.asciz "Disable) left on in the firmware setup; halted\r\n"
 
 	.balign 8
 boot_gdt:

@@ -49,7 +49,7 @@ static void backtrace(const struct frame *frame)
 
 	log_error("backtrace:");
 	code_log(rip, frame->vector == NO_VECTOR, "");
-	if (frame->vector != NO_VECTOR)
+	if (frame->vector < EXC_COUNT && frame->vector != EXC_DF) /* whose stack may be gone */
 		leaf_caller_log(frame);
 	for (u32 depth = 1; depth < BACKTRACE_MAX && is_caller(rbp, rsp); depth++) {
 		rsp = rbp + 2 * sizeof(u64);

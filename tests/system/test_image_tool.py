@@ -353,6 +353,7 @@ def test_blob_says_what_the_manifest_says(place):
         "module2 /boot/file-0 file:0\n"
         "module2 /boot/file-1 file:1\n"
         "module2 /boot/file-2 file:2\n"
+        "if ! cpuid -l; then set gfxpayload=text; fi\n"
         "boot\n"
     )
 
