@@ -32,10 +32,25 @@ static int machine(void **state)
 	return fake_machine_supervisor() == ERR_OK ? 0 : -1;
 }
 
+/* Takes free pages until `left` are left; give_back() returns them. */
+static void take_all_but(u64 left)
+{
+	hpa_t page;
+
+	while (frames_available() > left)
+		assert_int_equal(frames_alloc(FRAME_MODULE + 1, 1, 1, &page), ERR_OK);
+}
+
+static void give_back(void)
+{
+	(void)frames_free_all(FRAME_MODULE + 1);
+}
+
 static int clear(void **state)
 {
 	(void)state;
 	fake_backend.vcpu_init_error = ERR_OK;
+	give_back();
 	fake_machine_clear();
 	return 0;
 }
@@ -54,20 +69,6 @@ static bool supervisor_sees(u64 address)
 	struct paging_leaf leaf;
 
 	return paging_find(&process_supervisor()->space, address, &leaf);
-}
-
-/* Takes free pages until `left` are left; give_back() returns them. */
-static void take_all_but(u64 left)
-{
-	hpa_t page;
-
-	while (frames_available() > left)
-		assert_int_equal(frames_alloc(FRAME_MODULE + 1, 1, 1, &page), ERR_OK);
-}
-
-static void give_back(void)
-{
-	(void)frames_free_all(FRAME_MODULE + 1);
 }
 
 static void a_new_vm_has_its_parts(void **state)
