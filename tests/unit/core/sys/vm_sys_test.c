@@ -83,6 +83,8 @@ static void a_new_vm_has_its_parts(void **state)
 	assert_ptr_equal(vm->vcpus[0]->thread, process_main(vm->process));
 	assert_ptr_equal(process_main(vm->process)->vcpu, vm->vcpus[0]);
 	assert_int_equal(process_main(vm->process)->state, THREAD_NEW);
+	assert_int_equal(*(u16 *)vm->vcpus[0]->fpu, 0x37f); /* x87 exceptions are masked */
+	assert_int_equal(((u32 *)vm->vcpus[0]->fpu)[6], 0x1f80);
 	assert_true(paging_find(&vm->process->space, VMM_VCPU_BASE, &leaf));
 	assert_int_equal(leaf.physical.raw, core_physical(vm->vcpus[0]->page).raw);
 	assert_int_equal(frames_owner(leaf.physical), process_owner(vm->process));

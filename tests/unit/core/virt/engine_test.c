@@ -508,6 +508,7 @@ static void the_fpu_changes_hands(void **state)
 	struct vcpu other = { .fpu = other_fpu, .xcr0 = 1, .dr = { 1, 2, 3, 4 } };
 
 	(void)state;
+	*(u16 *)(void *)other_fpu = 0x37f;
 	*(u32 *)(void *)(other_fpu + 24) = 0x1f80;
 	fake_insn.dr0 = 0x111;
 	resident_load(&other);
