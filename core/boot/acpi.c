@@ -2,6 +2,7 @@
 #include "core/boot/acpi.h"
 
 #include "core/boot/boot_info.h"
+#include "core/cpu/cpu.h"
 #include "core/cpu/insn.h"
 #include "core/mem/core_map.h"
 #include "core/mem/window.h"
@@ -46,16 +47,24 @@ struct table_header {
 } PACKED;
 
 static_assert(sizeof(struct table_header) == 36, "ACPI");
+static_assert(offsetof(struct rsdp, length) == 20, "ACPI 1.0 ends here");
 
 struct acpi_info acpi_info;
 
-/* Maps a table whole; NULL when its length or checksum is wrong. */
+static bool address_is_sane(hpa_t at)
+{
+	return at.raw != 0 && at.raw < BIT64(cpu_features.physical_bits) - TABLE_BYTES_MAX;
+}
+
+/* Maps a table whole; NULL when its address, length or checksum is wrong. */
 static const struct table_header *table_map(hpa_t at)
 {
 	const struct table_header *table;
 	struct table_header header;
 	u8 sum = 0;
 
+	if (!address_is_sane(at))
+		return NULL;
 	window_read(at, &header, sizeof(header));
 	if (header.length < sizeof(header) || header.length > TABLE_BYTES_MAX)
 		return NULL;
@@ -198,7 +207,7 @@ static void root_read(hpa_t at, u32 entry_bytes)
 
 void acpi_init(void)
 {
-	struct rsdp rsdp;
+	struct rsdp rsdp = { .revision = 0 };
 
 	for (u32 i = 0; i < ARRAY_SIZE(acpi_info.isa_gsi); i++)
 		acpi_info.isa_gsi[i] = i;
@@ -207,8 +216,10 @@ void acpi_init(void)
 			"no ACPI tables from the boot loader: no interrupt-driven console, no power-off");
 		return;
 	}
-	window_read(boot_info.rsdp, &rsdp, sizeof(rsdp));
-	if (rsdp.revision >= 2 && rsdp.xsdt != 0)
+	window_read(boot_info.rsdp, &rsdp, offsetof(struct rsdp, length));
+	if (rsdp.revision >= 2)
+		window_read(boot_info.rsdp, &rsdp, sizeof(rsdp));
+	if (rsdp.xsdt != 0)
 		root_read(HPA(rsdp.xsdt), 8);
 	else
 		root_read(HPA(rsdp.rsdt), 4);

@@ -7,6 +7,8 @@
 
 #define MULTIBOOT2_BOOT_MAGIC 0x36d76289U
 #define TAG_ALIGN	      8
+#define RSDP_BYTES	      20 /* of ACPI 1.0 */
+#define RSDP_BYTES_NEW	      36
 #define INFO_BYTES_MAX	      (256 * KIB)
 #define MEMORY_AVAILABLE      1
 #define FRAMEBUFFER_RGB	      1
@@ -68,6 +70,9 @@ static void module_read(hpa_t at, const struct tag *tag)
 	if (boot_info.module_count == BOOT_MODULE_MAX || tag->size < sizeof(raw))
 		return;
 	window_read(at, &raw, sizeof(raw));
+	/* Our header asks for whole pages; without them, memory of others would be mapped too. */
+	if (raw.start % PAGE_SIZE != 0 || raw.end < raw.start)
+		return;
 	m->start = HPA(raw.start);
 	m->bytes = raw.end - raw.start;
 	string_read(hpa_add(at, sizeof(raw)), tag->size - sizeof(raw), m->name, sizeof(m->name));
@@ -78,6 +83,8 @@ static void memory_map_read(hpa_t at, const struct tag *tag)
 {
 	struct tag_memory_map map;
 
+	if (tag->size < sizeof(map))
+		return;
 	window_read(at, &map, sizeof(map));
 	if (map.entry_size < sizeof(struct memory_map_entry))
 		return;
@@ -86,17 +93,20 @@ static void memory_map_read(hpa_t at, const struct tag *tag)
 		struct memory_map_entry entry;
 
 		window_read(hpa_add(at, offset), &entry, sizeof(entry));
-		if (entry.type != MEMORY_AVAILABLE || boot_info.ram_count == BOOT_RAM_MAX)
+		if (entry.type != MEMORY_AVAILABLE || boot_info.ram_count == BOOT_RAM_MAX ||
+		    entry.base + entry.size < entry.base)
 			continue;
 		boot_info.ram[boot_info.ram_count++] =
 			(struct memory_range){ entry.base, entry.size };
 	}
 }
 
-static void framebuffer_read(hpa_t at)
+static void framebuffer_read(hpa_t at, const struct tag *tag)
 {
 	struct tag_framebuffer raw;
 
+	if (tag->size < sizeof(raw))
+		return;
 	window_read(at, &raw, sizeof(raw));
 	if (raw.type != FRAMEBUFFER_RGB && raw.type != FRAMEBUFFER_TEXT)
 		return;
@@ -126,14 +136,15 @@ static void tag_read(hpa_t at, const struct tag *tag)
 		memory_map_read(at, tag);
 		break;
 	case TAG_FRAMEBUFFER:
-		framebuffer_read(at);
+		framebuffer_read(at, tag);
 		break;
 	case TAG_ACPI_OLD:
-		if (boot_info.rsdp.raw == 0)
+		if (boot_info.rsdp.raw == 0 && tag->size >= sizeof(*tag) + RSDP_BYTES)
 			boot_info.rsdp = body;
 		break;
 	case TAG_ACPI_NEW:
-		boot_info.rsdp = body;
+		if (tag->size >= sizeof(*tag) + RSDP_BYTES_NEW)
+			boot_info.rsdp = body;
 		break;
 	default:
 		break;

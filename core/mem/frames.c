@@ -108,9 +108,12 @@ static u64 free_run(u64 first, u64 count)
 
 enum err frames_alloc(frame_owner_t owner, u64 count, u64 align, hpa_t *out)
 {
-	u64 at = align_up(low_hint, align);
+	u64 at;
 
 	assert(count > 0 && owner > FRAME_FREE);
+	while (low_hint < frame_limit && owners[low_hint] != FRAME_FREE)
+		low_hint++;
+	at = align_up(low_hint, align);
 	while (at + count <= frame_limit) {
 		u64 run = free_run(at, count);
 

@@ -76,7 +76,8 @@ enum err elf_load(struct process *p, const struct boot_module *module, u64 *entr
 	if (header.magic != ELF_MAGIC || header.type != ELF_EXEC || header.machine != ELF_X86_64 ||
 	    header.phentsize != sizeof(struct elf_segment) || header.phnum > SEGMENTS_MAX ||
 	    header.phoff > module->bytes ||
-	    header.phnum * sizeof(struct elf_segment) > module->bytes - header.phoff)
+	    header.phnum * sizeof(struct elf_segment) > module->bytes - header.phoff ||
+	    header.entry < IMAGE_START || header.entry >= IMAGE_END)
 		goto bad;
 	for (u32 i = 0; i < header.phnum; i++) {
 		struct elf_segment segment;

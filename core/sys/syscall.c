@@ -7,6 +7,7 @@
 #include "core/boot/machine.h"
 #include "core/cpu/apic.h"
 #include "core/cpu/serial.h"
+#include "core/mem/layout.h"
 #include "core/sys/process.h"
 #include "core/sys/vm_sys.h"
 #include "core/trace/log.h"
@@ -157,7 +158,8 @@ static u64 sys_thread_start(struct thread *t, u64 index, u64 entry, u64 c)
 	struct vm *vm = t->process->vm;
 
 	(void)c;
-	if (index >= vm->vcpu_count || vm->vcpus[index]->thread)
+	/* A return to an address that is not canonical would fault in the core. */
+	if (index >= vm->vcpu_count || vm->vcpus[index]->thread || entry >= LAYOUT_USER_END)
 		return ERR_INVALID;
 	return process_thread_start(t->process, (u32)index, vm->vcpus[index], entry);
 }

@@ -9,6 +9,9 @@
 #include "core/virt/resident.h"
 #include "lib/x86/registers.h"
 
+/* The legacy area of XSAVE and FXSAVE; processors without XSAVE load it as it is. */
+#define FPU_FCW		0
+#define FPU_FCW_INIT	0x37f
 #define FPU_MXCSR	24
 #define FPU_MXCSR_RESET 0x1f80U
 
@@ -35,6 +38,7 @@ enum err vcpu_create(struct vm *vm, u32 index)
 		err = ERR_NO_MEMORY;
 		goto free_parts;
 	}
+	*(u16 *)((u8 *)v->fpu + FPU_FCW) = FPU_FCW_INIT;
 	*(u32 *)((u8 *)v->fpu + FPU_MXCSR) = FPU_MXCSR_RESET;
 	msr_state_init(&v->msr);
 	lapic_init(&v->lapic, index, index == 0);

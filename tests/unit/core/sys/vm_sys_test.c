@@ -32,10 +32,25 @@ static int machine(void **state)
 	return fake_machine_supervisor() == ERR_OK ? 0 : -1;
 }
 
+/* Takes free pages until `left` are left; give_back() returns them. */
+static void take_all_but(u64 left)
+{
+	hpa_t page;
+
+	while (frames_available() > left)
+		assert_int_equal(frames_alloc(FRAME_MODULE + 1, 1, 1, &page), ERR_OK);
+}
+
+static void give_back(void)
+{
+	(void)frames_free_all(FRAME_MODULE + 1);
+}
+
 static int clear(void **state)
 {
 	(void)state;
 	fake_backend.vcpu_init_error = ERR_OK;
+	give_back();
 	fake_machine_clear();
 	return 0;
 }
@@ -56,20 +71,6 @@ static bool supervisor_sees(u64 address)
 	return paging_find(&process_supervisor()->space, address, &leaf);
 }
 
-/* Takes free pages until `left` are left; give_back() returns them. */
-static void take_all_but(u64 left)
-{
-	hpa_t page;
-
-	while (frames_available() > left)
-		assert_int_equal(frames_alloc(FRAME_MODULE + 1, 1, 1, &page), ERR_OK);
-}
-
-static void give_back(void)
-{
-	(void)frames_free_all(FRAME_MODULE + 1);
-}
-
 static void a_new_vm_has_its_parts(void **state)
 {
 	struct vm *vm = create();
@@ -82,6 +83,8 @@ static void a_new_vm_has_its_parts(void **state)
 	assert_ptr_equal(vm->vcpus[0]->thread, process_main(vm->process));
 	assert_ptr_equal(process_main(vm->process)->vcpu, vm->vcpus[0]);
 	assert_int_equal(process_main(vm->process)->state, THREAD_NEW);
+	assert_int_equal(*(u16 *)vm->vcpus[0]->fpu, 0x37f); /* x87 exceptions are masked */
+	assert_int_equal(((u32 *)vm->vcpus[0]->fpu)[6], 0x1f80);
 	assert_true(paging_find(&vm->process->space, VMM_VCPU_BASE, &leaf));
 	assert_int_equal(leaf.physical.raw, core_physical(vm->vcpus[0]->page).raw);
 	assert_int_equal(frames_owner(leaf.physical), process_owner(vm->process));
