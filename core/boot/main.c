@@ -112,7 +112,8 @@ void core_main(u32 magic, u64 info)
 		machine_off(MACHINE_REFUSED);
 	}
 	panic_test_plan();
-	log_info("%s root mode on; starting the supervisor", backend->name);
+	log_info("%s root mode on, %lu us after reset; starting the supervisor", backend->name,
+		 rdtsc() * 1000 / tsc_khz);
 	supervisor_start();
 	sched_run();
 }

@@ -23,14 +23,10 @@ const char micro_name[] = "bench";
 #define FRESH_FIRST  (16 * MIB)
 #define FRESH_STEP   (2 * MIB)
 
-#define MSR_MTRR_DEF_TYPE 0x2ffU
-#define MSR_X2APIC_TPR	  0x808U
-#define MSR_X2APIC_EOI	  0x80bU
-#define MSR_X2APIC_SELF	  0x83fU
-#define DEADLINE_NEVER	  (~0ULL >> 1)
-
-#define CPUID1_ECX_DEADLINE BIT32(24)
-#define CPUID1_ECX_XSAVE    BIT32(26)
+#define MSR_X2APIC_TPR	0x808U
+#define MSR_X2APIC_EOI	0x80bU
+#define MSR_X2APIC_SELF 0x83fU
+#define DEADLINE_NEVER	(~0ULL >> 1)
 
 static u64 stamp(void)
 {
@@ -76,17 +72,17 @@ static u64 wrmsr_sample(u32 index, u64 value)
 
 static u64 rdmsr_apic_base_sample(void)
 {
-	return rdmsr_sample(MSR_APIC_BASE);
+	return rdmsr_sample(MSR_IA32_APIC_BASE);
 }
 
 static u64 rdmsr_mtrr_sample(void)
 {
-	return rdmsr_sample(MSR_MTRR_DEF_TYPE);
+	return rdmsr_sample(MSR_IA32_MTRR_DEF_TYPE);
 }
 
 static u64 wrmsr_pat_sample(void)
 {
-	return wrmsr_sample(MSR_PAT, rdmsr(MSR_PAT));
+	return wrmsr_sample(MSR_IA32_PAT, rdmsr(MSR_IA32_PAT));
 }
 
 static u64 rdtsc_sample(void)
@@ -284,7 +280,7 @@ static u64 eoi_x2apic_sample(void)
 static u64 wrmsr_deadline_sample(void)
 {
 	lapic_write(LAPIC_LVT_TIMER, LVT_DEADLINE | V_BENCH);
-	return wrmsr_sample(MSR_TSC_DEADLINE, DEADLINE_NEVER);
+	return wrmsr_sample(MSR_IA32_TSC_DEADLINE, DEADLINE_NEVER);
 }
 
 static u64 timer_start(void)
@@ -295,7 +291,7 @@ static u64 timer_start(void)
 	handler_stamp = 0;
 	lapic_write(LAPIC_LVT_TIMER, LVT_DEADLINE | V_BENCH);
 	deadline = stamp() + TIMER_TICKS;
-	wrmsr(MSR_TSC_DEADLINE, deadline);
+	wrmsr(MSR_IA32_TSC_DEADLINE, deadline);
 	return deadline;
 }
 
@@ -418,12 +414,12 @@ void micro_main(void)
 	ioapic_mask_all();
 	lapic_init();
 	run(everywhere, ARRAY_SIZE(everywhere));
-	if (features & CPUID1_ECX_XSAVE)
+	if (features & CPUID_1_ECX_XSAVE)
 		run(with_xsave, ARRAY_SIZE(with_xsave));
 	if (!lapic_has_x2apic())
 		return;
 	lapic_to_x2apic();
 	run(with_x2apic, ARRAY_SIZE(with_x2apic));
-	if (features & CPUID1_ECX_DEADLINE)
+	if (features & CPUID_1_ECX_TSC_DEADLINE)
 		run(with_deadline, ARRAY_SIZE(with_deadline));
 }
