@@ -11,7 +11,7 @@
 /* The boot module of a manifest file: named "file:N", with the size the manifest says. */
 static enum err module_find(const struct supervisor *s, u32 file, u32 *index, u64 *bytes)
 {
-	struct module_info info;
+	struct module_info info = { 0 };
 	char name[MODULE_NAME_BYTES];
 
 	*index = MANIFEST_NO_FILE;

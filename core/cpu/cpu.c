@@ -138,7 +138,7 @@ static void syscall_init(void)
 
 static void protections_init(void)
 {
-	u64 cr4 = read_cr4() | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+	u64 cr4 = read_cr4() | CR4_PGE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
 	if (cpu_features.smep)
 		cr4 |= CR4_SMEP;
@@ -149,6 +149,7 @@ static void protections_init(void)
 	if (cpu_features.xsave)
 		cr4 |= CR4_OSXSAVE;
 	write_cr4(cr4);
+	write_cr0(read_cr0() | CR0_TS); /* the FPU belongs to guests: see resident.c */
 	if (cpu_features.xsave)
 		write_xcr0(cpu_features.xcr0);
 }

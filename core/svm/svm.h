@@ -5,10 +5,8 @@
 #include "core/virt/vm.h"
 
 /* APM, "CPUID Fn8000_000A_EDX SVM Feature Identification" */
-#define SVM_FEATURE_NPT	       BIT32(0)
-#define SVM_FEATURE_NRIPS      BIT32(3)
-#define SVM_FEATURE_VMCB_CLEAN BIT32(5)
-#define SVM_FEATURE_FLUSH_ASID BIT32(6)
+#define SVM_FEATURE_NPT	  BIT32(0)
+#define SVM_FEATURE_NRIPS BIT32(3)
 
 struct svm_cpu {
 	void *host_save;   /* VM_HSAVE_PA */

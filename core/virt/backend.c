@@ -17,7 +17,7 @@ bool backend_select(void)
 		backend = backends[i];
 		return backend->preflight();
 	}
-	log_error("this processor is neither AMD's nor Intel's: no back end for it; an x86-64 "
-		  "processor with AMD-V and nested paging is needed");
+	log_error("this version has no back end for this processor: it drives AMD-V with nested "
+		  "paging, on AMD and Hygon processors");
 	return false;
 }

@@ -116,8 +116,12 @@ static enum verdict exit_window(struct vcpu *v)
 	return RESUME;
 }
 
+static enum verdict exit_stop(struct vcpu *v);
+
 static enum verdict exit_exception(struct vcpu *v)
 {
+	if (v->exit.exception.vector == EXC_MC)
+		return exit_stop(v); /* the hardware failed while this VM ran: it ends alone */
 	vcpu_raise(v, (u8)v->exit.exception.vector, v->exit.exception.has_error != 0,
 		   (u32)v->exit.exception.error);
 	return RESUME;

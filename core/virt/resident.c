@@ -5,6 +5,17 @@
 #include "core/cpu/insn.h"
 #include "core/virt/vm.h"
 
+/* In root mode CR0.TS is set: ring 3 cannot reach the registers that a guest left here. */
+static void fpu_open(void)
+{
+	__asm__ volatile("clts");
+}
+
+static void fpu_close(void)
+{
+	write_cr0(read_cr0() | CR0_TS);
+}
+
 static void fpu_save(void *area)
 {
 	if (cpu_features.xsave) {
@@ -41,7 +52,9 @@ void resident_evict(struct vcpu *v)
 	if (cpu->resident != v)
 		return;
 	v->xcr0 = resident_xcr0(v);
+	fpu_open();
 	fpu_save(v->fpu);
+	fpu_close();
 	v->dr[0] = read_dr0();
 	v->dr[1] = read_dr1();
 	v->dr[2] = read_dr2();
@@ -59,7 +72,9 @@ void resident_load(struct vcpu *v)
 		return;
 	if (cpu->resident)
 		resident_evict(cpu->resident);
+	fpu_open();
 	fpu_load(v->fpu, v->xcr0);
+	fpu_close();
 	write_dr0(v->dr[0]);
 	write_dr1(v->dr[1]);
 	write_dr2(v->dr[2]);
