@@ -145,11 +145,6 @@ void sched_block(struct thread *thread)
 	cpu->current = NULL;
 }
 
-bool sched_must_leave(const struct thread *thread)
-{
-	return thread->notified != 0 || thread->timed_out;
-}
-
 void sched_finish_wait(struct thread *thread)
 {
 	thread->frame.rax = thread->notified;

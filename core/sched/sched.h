@@ -40,10 +40,15 @@ void sched_notify(struct thread *thread, u64 bits);
 /* Wakes a thread whose vCPU sleeps in HLT. */
 void sched_wake_guest(struct thread *thread);
 
+/* Whether a thread in the guest has something to see in ring 3. */
+static inline bool sched_must_leave(const struct thread *thread)
+{
+	return thread->notified != 0 || thread->timed_out;
+}
+
 /* Of the current thread: sleep; leave the guest; wait with a deadline. */
 void sched_block(struct thread *thread);
 void sched_leave_guest(struct thread *thread);
-bool sched_must_leave(const struct thread *thread);
 void sched_set_deadline(struct thread *thread, u64 deadline);
 /* Bits and time-out are consumed; the bits are the system call's result. */
 void sched_finish_wait(struct thread *thread);

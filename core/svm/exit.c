@@ -5,11 +5,64 @@
 #include "lib/x86/registers.h"
 
 struct exit_row {
-	u16 code;
-	u16 reason; /* enum vm_exit_reason */
+	u32 reason; /* enum vm_exit_reason */
 	void (*decode)(struct vcpu *v, const struct vmcb *vmcb);
 	struct insn_opcode opcode; /* of an instruction that may be finished in root mode */
 };
+
+/* --- The exiting instruction's bytes
+ * -------------------------------------------------------------*/
+
+static bool is_long_mode_code(const struct vmcb_save *save)
+{
+	return (save->efer & EFER_LMA) && (save->cs.attributes & BIT32(9)); /* CS.L */
+}
+
+static u32 fetch(struct vcpu *v, const struct vmcb *vmcb, u8 *bytes)
+{
+	const struct vmcb_save *save = &vmcb->save;
+	const struct guest_fetch from = {
+		.cr0 = save->cr0,
+		.cr3 = save->cr3,
+		.cr4 = save->cr4,
+		.efer = save->efer,
+		.linear = is_long_mode_code(save) ? save->rip : (u32)(save->cs.base + save->rip),
+	};
+
+	return guest_fetch(v->vm, &from, bytes);
+}
+
+/*
+ * Length of the exiting instruction. When its bytes cannot be found (the guest changed them, or its
+ * tables, since) it is taken to have no prefixes: a wrong guess moves only this guest's RIP.
+ */
+static u32 length_read(struct vcpu *v, const struct vmcb *vmcb, const struct insn_opcode *opcode)
+{
+	u8 bytes[GUEST_FETCH_BYTES] ALIGNED(8);
+	u32 count = fetch(v, vmcb, bytes);
+	u32 length = insn_length(bytes, count, is_long_mode_code(&vmcb->save), opcode);
+
+	return length > 0 ? length : opcode->length;
+}
+
+/* Nearly every instruction that exits is in 64-bit code and has no prefixes. */
+static bool is_plain(struct vcpu *v, const struct vmcb_save *save, const struct insn_opcode *opcode)
+{
+	u64 word;
+
+	return is_long_mode_code(save) && !(save->cr4 & CR4_LA57) &&
+	       guest_fetch_word(v->vm, save->cr3, save->rip, &word) && insn_starts(word, opcode);
+}
+
+static u32 length_find(struct vcpu *v, const struct vmcb *vmcb, const struct insn_opcode *opcode)
+{
+	if (svm_features.flags & SVM_FEATURE_NRIPS)
+		return (u32)(vmcb->control.next_rip - vmcb->save.rip);
+	return is_plain(v, &vmcb->save, opcode) ? opcode->length : length_read(v, vmcb, opcode);
+}
+
+/* --- Decoding
+ * -----------------------------------------------------------------------------------*/
 
 static u64 edx_eax(const struct vcpu *v)
 {
@@ -18,11 +71,16 @@ static u64 edx_eax(const struct vcpu *v)
 	return (gpr[GPR_RDX] & 0xffffffff) << 32 | (gpr[GPR_RAX] & 0xffffffff);
 }
 
+/* Two instructions with one exit code; EXITINFO1 tells them apart. */
 static void decode_msr(struct vcpu *v, const struct vmcb *vmcb)
 {
+	static const struct insn_opcode rdmsr = { 2, { 0x0f, 0x32 } },
+					wrmsr = { 2, { 0x0f, 0x30 } };
+
 	v->exit.msr.index = (u32)v->page->gpr[GPR_RCX];
 	v->exit.msr.write = vmcb->control.exit_info1 & 1;
 	v->exit.msr.value = edx_eax(v);
+	v->exit.insn_length = length_find(v, vmcb, v->exit.msr.write ? &wrmsr : &rdmsr);
 }
 
 static void decode_xsetbv(struct vcpu *v, const struct vmcb *vmcb)
@@ -78,7 +136,6 @@ static void decode_exception(struct vcpu *v, const struct vmcb *vmcb)
 		v->exit.reason = VM_EXIT_WINDOW;
 		return;
 	}
-	v->exit.reason = VM_EXIT_EXCEPTION;
 	v->exit.exception.vector = vector;
 	v->exit.exception.has_error = exception_has_error(vector);
 	v->exit.exception.error = vmcb->control.exit_info1;
@@ -95,7 +152,19 @@ static void decode_iret(struct vcpu *v, const struct vmcb *vmcb)
 	vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
 }
 
-static void decode_cr8(struct vcpu *v, const struct vmcb *vmcb);
+/* MOV to CR8 names its source register in its bytes: not every processor decodes it for us. */
+static void decode_cr8(struct vcpu *v, const struct vmcb *vmcb)
+{
+	u8 bytes[GUEST_FETCH_BYTES] ALIGNED(8);
+	u32 source;
+
+	v->exit.insn_length = insn_cr8_write(bytes, fetch(v, vmcb, bytes),
+					     is_long_mode_code(&vmcb->save), &source);
+	if (v->exit.insn_length > 0)
+		v->exit.cr8.value = v->page->gpr[source];
+	else
+		v->exit.reason = VM_EXIT_NONE; /* changed meanwhile: let the guest try again */
+}
 
 #define OPCODE1(a)        \
 	{                 \
@@ -119,127 +188,57 @@ static void decode_cr8(struct vcpu *v, const struct vmcb *vmcb);
 		}               \
 	}
 
-/* The frequent ones first: this is searched in order. */
+/* Indexed by exit code; a row without a reason stands for an exit that nobody asked for. */
 static const struct exit_row exit_rows[] = {
-	{ SVM_EXIT_CPUID, VM_EXIT_CPUID, NULL, OPCODE2(0x0f, 0xa2) },
-	{ SVM_EXIT_IOIO, VM_EXIT_IO, decode_io, { 0 } },
-	{ SVM_EXIT_INTR, VM_EXIT_INTERRUPT, NULL, { 0 } },
-	{ SVM_EXIT_NPF, VM_EXIT_MMIO, decode_npf, { 0 } },
-	{ SVM_EXIT_HLT, VM_EXIT_HLT, NULL, OPCODE1(0xf4) },
-	{ SVM_EXIT_VINTR, VM_EXIT_WINDOW, NULL, { 0 } },
-	{ SVM_EXIT_WRITE_CR8, VM_EXIT_CR8, decode_cr8, { 0 } },
-	{ SVM_EXIT_NMI, VM_EXIT_HOST_NMI, NULL, { 0 } },
-	{ SVM_EXIT_IRET, VM_EXIT_IRET, decode_iret, { 0 } },
-	{ SVM_EXIT_XSETBV, VM_EXIT_XSETBV, decode_xsetbv, OPCODE3(0x0f, 0x01, 0xd1) },
-	{ SVM_EXIT_INVD, VM_EXIT_CACHE, NULL, OPCODE2(0x0f, 0x08) },
-	{ SVM_EXIT_WBINVD, VM_EXIT_CACHE, NULL, OPCODE2(0x0f, 0x09) },
-	{ SVM_EXIT_SHUTDOWN, VM_EXIT_SHUTDOWN, decode_raw, { 0 } },
-	{ SVM_EXIT_RDPMC, VM_EXIT_REFUSED_GP, NULL, { 0 } },
-	{ SVM_EXIT_RSM, VM_EXIT_REFUSED, NULL, { 0 } },
-	{ SVM_EXIT_INVLPGA, VM_EXIT_REFUSED, NULL, { 0 } },
-	{ SVM_EXIT_VMRUN, VM_EXIT_REFUSED, NULL, { 0 } },
-	{ SVM_EXIT_VMMCALL, VM_EXIT_REFUSED, NULL, { 0 } },
-	{ SVM_EXIT_VMLOAD, VM_EXIT_REFUSED, NULL, { 0 } },
-	{ SVM_EXIT_VMSAVE, VM_EXIT_REFUSED, NULL, { 0 } },
-	{ SVM_EXIT_STGI, VM_EXIT_REFUSED, NULL, { 0 } },
-	{ SVM_EXIT_CLGI, VM_EXIT_REFUSED, NULL, { 0 } },
-	{ SVM_EXIT_SKINIT, VM_EXIT_REFUSED, NULL, { 0 } },
-	{ SVM_EXIT_MONITOR, VM_EXIT_REFUSED, NULL, { 0 } },
-	{ SVM_EXIT_MWAIT, VM_EXIT_REFUSED, NULL, { 0 } },
-	{ SVM_EXIT_RDPRU, VM_EXIT_REFUSED, NULL, { 0 } },
+	[SVM_EXIT_WRITE_CR8] = { VM_EXIT_CR8, decode_cr8, { 0 } },
+	[SVM_EXIT_EXCEPTION... SVM_EXIT_EXCEPTION + EXC_COUNT -
+		1] = { VM_EXIT_EXCEPTION, decode_exception, { 0 } },
+	[SVM_EXIT_INTR] = { VM_EXIT_INTERRUPT, NULL, { 0 } },
+	[SVM_EXIT_NMI] = { VM_EXIT_HOST_NMI, NULL, { 0 } },
+	[SVM_EXIT_VINTR] = { VM_EXIT_WINDOW, NULL, { 0 } },
+	[SVM_EXIT_RDPMC] = { VM_EXIT_REFUSED_GP, NULL, { 0 } },
+	[SVM_EXIT_CPUID] = { VM_EXIT_CPUID, NULL, OPCODE2(0x0f, 0xa2) },
+	[SVM_EXIT_RSM] = { VM_EXIT_REFUSED, NULL, { 0 } },
+	[SVM_EXIT_IRET] = { VM_EXIT_IRET, decode_iret, { 0 } },
+	[SVM_EXIT_INVD] = { VM_EXIT_CACHE, NULL, OPCODE2(0x0f, 0x08) },
+	[SVM_EXIT_HLT] = { VM_EXIT_HLT, NULL, OPCODE1(0xf4) },
+	[SVM_EXIT_INVLPGA] = { VM_EXIT_REFUSED, NULL, { 0 } },
+	[SVM_EXIT_IOIO] = { VM_EXIT_IO, decode_io, { 0 } },
+	[SVM_EXIT_MSR] = { VM_EXIT_MSR, decode_msr, { 0 } },
+	[SVM_EXIT_SHUTDOWN] = { VM_EXIT_SHUTDOWN, decode_raw, { 0 } },
+	[SVM_EXIT_VMRUN] = { VM_EXIT_REFUSED, NULL, { 0 } },
+	[SVM_EXIT_VMMCALL] = { VM_EXIT_REFUSED, NULL, { 0 } },
+	[SVM_EXIT_VMLOAD] = { VM_EXIT_REFUSED, NULL, { 0 } },
+	[SVM_EXIT_VMSAVE] = { VM_EXIT_REFUSED, NULL, { 0 } },
+	[SVM_EXIT_STGI] = { VM_EXIT_REFUSED, NULL, { 0 } },
+	[SVM_EXIT_CLGI] = { VM_EXIT_REFUSED, NULL, { 0 } },
+	[SVM_EXIT_SKINIT] = { VM_EXIT_REFUSED, NULL, { 0 } },
+	[SVM_EXIT_WBINVD] = { VM_EXIT_CACHE, NULL, OPCODE2(0x0f, 0x09) },
+	[SVM_EXIT_MONITOR] = { VM_EXIT_REFUSED, NULL, { 0 } },
+	[SVM_EXIT_MWAIT] = { VM_EXIT_REFUSED, NULL, { 0 } },
+	[SVM_EXIT_XSETBV] = { VM_EXIT_XSETBV, decode_xsetbv, OPCODE3(0x0f, 0x01, 0xd1) },
+	[SVM_EXIT_RDPRU] = { VM_EXIT_REFUSED, NULL, { 0 } },
 };
 
-/* The two exits of RDMSR and WRMSR share a code; EXITINFO1 tells them apart. */
-static const struct exit_row rdmsr_row = { SVM_EXIT_MSR, VM_EXIT_MSR, decode_msr,
-					   OPCODE2(0x0f, 0x32) };
-static const struct exit_row wrmsr_row = { SVM_EXIT_MSR, VM_EXIT_MSR, decode_msr,
-					   OPCODE2(0x0f, 0x30) };
+static const struct exit_row npf_row = { VM_EXIT_MMIO, decode_npf, { 0 } };
+static const struct exit_row failed_row = { VM_EXIT_ENTRY_FAILED, decode_raw, { 0 } };
+static const struct exit_row unknown_row = { VM_EXIT_UNKNOWN, decode_raw, { 0 } };
 
-static const struct exit_row *row_find(const struct vmcb *vmcb)
+static const struct exit_row *row_find(u64 code)
 {
-	u64 code = vmcb->control.exit_code;
-
-	if (code == SVM_EXIT_MSR)
-		return vmcb->control.exit_info1 & 1 ? &wrmsr_row : &rdmsr_row;
-	for (u32 i = 0; i < ARRAY_SIZE(exit_rows); i++) {
-		if (exit_rows[i].code == code)
-			return &exit_rows[i];
-	}
-	return NULL;
-}
-
-static bool is_long_mode_code(const struct vmcb_save *save)
-{
-	return (save->efer & EFER_LMA) && (save->cs.attributes & BIT32(9)); /* CS.L */
-}
-
-static u32 fetch(struct vcpu *v, const struct vmcb *vmcb, u8 *bytes)
-{
-	const struct vmcb_save *save = &vmcb->save;
-	const struct guest_fetch from = {
-		.cr0 = save->cr0,
-		.cr3 = save->cr3,
-		.cr4 = save->cr4,
-		.efer = save->efer,
-		.linear = is_long_mode_code(save) ? save->rip : (u32)(save->cs.base + save->rip),
-	};
-
-	return guest_fetch(v->vm, &from, bytes);
-}
-
-/*
- * Length of the exiting instruction. When its bytes cannot be found (the guest changed them, or its
- * tables, since) it is taken to have no prefixes: a wrong guess moves only this guest's RIP.
- */
-static u32 length_find(struct vcpu *v, const struct vmcb *vmcb, const struct insn_opcode *opcode)
-{
-	u8 bytes[GUEST_FETCH_BYTES] ALIGNED(8);
-	u32 length;
-
-	if (svm_features.flags & SVM_FEATURE_NRIPS)
-		return (u32)(vmcb->control.next_rip - vmcb->save.rip);
-	length = insn_length(bytes, fetch(v, vmcb, bytes), is_long_mode_code(&vmcb->save), opcode);
-	return length > 0 ? length : opcode->length;
-}
-
-/* MOV to CR8 names its source register in its bytes: not every processor decodes it for us. */
-static void decode_cr8(struct vcpu *v, const struct vmcb *vmcb)
-{
-	u8 bytes[GUEST_FETCH_BYTES] ALIGNED(8);
-	u32 source;
-
-	v->exit.insn_length = insn_cr8_write(bytes, fetch(v, vmcb, bytes),
-					     is_long_mode_code(&vmcb->save), &source);
-	if (v->exit.insn_length > 0)
-		v->exit.cr8.value = v->page->gpr[source];
-	else
-		v->exit.reason = VM_EXIT_NONE; /* changed meanwhile: let the guest try again */
-}
-
-static void unknown_exit(struct vcpu *v, const struct vmcb *vmcb)
-{
-	u32 code = (u32)vmcb->control.exit_code;
-
-	if (code - SVM_EXIT_EXCEPTION < EXC_COUNT) {
-		decode_exception(v, vmcb);
-		return;
-	}
-	v->exit.reason = code == SVM_EXIT_INVALID ? VM_EXIT_ENTRY_FAILED : VM_EXIT_UNKNOWN;
-	decode_raw(v, vmcb);
+	if (code < ARRAY_SIZE(exit_rows))
+		return exit_rows[code].reason != VM_EXIT_NONE ? &exit_rows[code] : &unknown_row;
+	if (code == SVM_EXIT_NPF)
+		return &npf_row;
+	return (u32)code == SVM_EXIT_INVALID ? &failed_row : &unknown_row;
 }
 
 void svm_exit_decode(struct vcpu *v, const struct vmcb *vmcb)
 {
-	const struct exit_row *row = row_find(vmcb);
+	const struct exit_row *row = row_find(vmcb->control.exit_code);
 
-	v->exit.insn_length = 0;
-	if (!row) {
-		unknown_exit(v, vmcb);
-		return;
-	}
 	v->exit.reason = row->reason;
-	if (row->opcode.length > 0)
-		v->exit.insn_length = length_find(v, vmcb, &row->opcode);
+	v->exit.insn_length = row->opcode.length > 0 ? length_find(v, vmcb, &row->opcode) : 0;
 	if (row->decode)
 		row->decode(v, vmcb);
 }

@@ -10,6 +10,16 @@ struct insn_opcode {
 	u8 byte[INSN_OPCODE_MAX];
 };
 
+/* Whether the bytes of `word`, as in memory, begin with `opcode`, without any prefix. */
+static inline bool insn_starts(u64 word, const struct insn_opcode *opcode)
+{
+	u32 want;
+
+	static_assert(sizeof(*opcode) == sizeof(want), "length, then the bytes");
+	__builtin_memcpy(&want, opcode, sizeof(want));
+	return (word ^ want >> 8) << (64 - 8 * opcode->length) == 0;
+}
+
 /*
  * MOV to CR8: the number of the register that it reads, in *source, and its length; 0 when the
  * bytes show something else.

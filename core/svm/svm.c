@@ -195,13 +195,12 @@ static void asid_assign(struct svm_vcpu *s, struct cpu *cpu)
 
 static struct event reinject_decode(u64 info)
 {
-	struct event event = { .type = EVENT_NONE };
+	struct event event = {
+		.vector = (u8)field_get(EVENT_VECTOR, info),
+		.has_error = (info & EVENT_ERROR_VALID) != 0,
+		.error = (u32)field_get(EVENT_ERROR, info),
+	};
 
-	if (!(info & EVENT_VALID))
-		return event;
-	event.vector = (u8)field_get(EVENT_VECTOR, info);
-	event.has_error = (info & EVENT_ERROR_VALID) != 0;
-	event.error = (u32)field_get(EVENT_ERROR, info);
 	switch (field_get(EVENT_TYPE, info)) {
 	case EVENT_TYPE_NMI:
 		event.type = EVENT_NMI;
@@ -212,6 +211,7 @@ static struct event reinject_decode(u64 info)
 	default:
 		/* A software interrupt runs again as an instruction; an external one was not taken.
 		 */
+		event.type = EVENT_NONE;
 		break;
 	}
 	return event;
@@ -222,12 +222,13 @@ static void events_decode(struct vcpu *v, struct svm_vcpu *s)
 {
 	struct vmcb_control *c = &s->vmcb->control;
 	u64 info = c->exit_int_info;
-	bool intr_undelivered =
-		(info & EVENT_VALID) && field_get(EVENT_TYPE, info) == EVENT_TYPE_INTR;
 
-	v->reinject = reinject_decode(info);
+	v->reinject.type = EVENT_NONE;
+	if (info & EVENT_VALID)
+		v->reinject = reinject_decode(info);
 	if (v->offered >= 0 && !(c->int_control & V_IRQ)) {
-		v->offer_taken = !intr_undelivered;
+		v->offer_taken =
+			!(info & EVENT_VALID) || field_get(EVENT_TYPE, info) != EVENT_TYPE_INTR;
 		v->events = true;
 	}
 	if (s->iret_seen && s->vmcb->save.rip != s->iret_rip) {
@@ -238,6 +239,27 @@ static void events_decode(struct vcpu *v, struct svm_vcpu *s)
 	}
 }
 
+/* TPR's upper half lives in the VMCB while the guest runs, where MOV to CR8 needs no exit. */
+static void tpr_load(struct vcpu *v, struct vmcb *vmcb)
+{
+	u64 tpr = lapic_cr8_get(&v->lapic);
+
+	if (field_get(V_TPR, vmcb->control.int_control) == tpr)
+		return;
+	vmcb->control.int_control = field_set(V_TPR, vmcb->control.int_control, tpr);
+	vmcb_dirty(vmcb, CLEAN_TPR);
+}
+
+static void tpr_save(struct vcpu *v, const struct vmcb *vmcb)
+{
+	u64 tpr = field_get(V_TPR, vmcb->control.int_control);
+
+	if (lapic_cr8_get(&v->lapic) == tpr)
+		return;
+	lapic_cr8_set(&v->lapic, (u8)tpr);
+	v->events = true;
+}
+
 static void svm_run(struct vcpu *v)
 {
 	struct svm_vcpu *s = svm_vcpu(v);
@@ -245,13 +267,11 @@ static void svm_run(struct vcpu *v)
 	struct cpu *cpu = this_cpu();
 	struct svm_cpu *host = cpu->virt;
 	u64 *gpr = v->page->gpr;
-	u64 tpr = lapic_cr8_get(&v->lapic);
 
 	asid_assign(s, cpu);
 	vmcb->save.rax = gpr[GPR_RAX];
 	vmcb->save.rsp = gpr[GPR_RSP];
-	vmcb->control.int_control = field_set(V_TPR, vmcb->control.int_control, tpr);
-	vmcb_dirty(vmcb, CLEAN_TPR);
+	tpr_load(v, vmcb);
 
 	svm_enter(gpr, s->vmcb_hpa.raw, host->host_hpa.raw);
 
@@ -259,10 +279,7 @@ static void svm_run(struct vcpu *v)
 	vmcb->control.event_inject = 0;
 	gpr[GPR_RAX] = vmcb->save.rax;
 	gpr[GPR_RSP] = vmcb->save.rsp;
-	if (field_get(V_TPR, vmcb->control.int_control) != tpr) {
-		lapic_cr8_set(&v->lapic, (u8)field_get(V_TPR, vmcb->control.int_control));
-		v->events = true;
-	}
+	tpr_save(v, vmcb);
 	svm_exit_decode(v, vmcb);
 	events_decode(v, s);
 }

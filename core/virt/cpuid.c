@@ -20,7 +20,10 @@
 #define XSAVE_LEGACY_BYTES     576U
 #define XSAVE_ECX_ALIGNED      BIT32(1) /* compacted: starts at a multiple of 64 */
 #define XCR0_STATES	       63U
-#define APIC_BUS_KHZ(tsc)      ((tsc) >> 2) /* LAPIC_CLOCK_SHIFT */
+/* The others ignore ECX. */
+#define LEAVES_WITH_SUBLEAVES \
+	(BIT32(CPUID_CACHE) | BIT32(CPUID_STRUCTURED) | BIT32(CPUID_TOPOLOGY) | BIT32(CPUID_XSAVE))
+#define APIC_BUS_KHZ(tsc) ((tsc) >> 2) /* LAPIC_CLOCK_SHIFT */
 
 enum reg { EAX, EBX, ECX, EDX };
 
@@ -202,7 +205,7 @@ static const struct cpuid_values *find(const struct cpuid_table *t, u32 leaf, u3
 {
 	static const struct cpuid_values zero;
 
-	if (leaf < CPUID_BASIC_LEAVES && subleaf == 0)
+	if (leaf < CPUID_BASIC_LEAVES && (subleaf == 0 || !(LEAVES_WITH_SUBLEAVES & BIT32(leaf))))
 		return &t->basic[leaf];
 	if (leaf - CPUID_EXTENDED < CPUID_EXTENDED_LEAVES)
 		return &t->extended[leaf - CPUID_EXTENDED];
@@ -211,11 +214,7 @@ static const struct cpuid_values *find(const struct cpuid_table *t, u32 leaf, u3
 			if (t->sub[i].leaf == leaf && t->sub[i].subleaf == subleaf)
 				return &t->sub[i].values;
 		}
-		/* A leaf without subleaves ignores ECX. */
-		return leaf == CPUID_CACHE || leaf == CPUID_STRUCTURED || leaf == CPUID_TOPOLOGY ||
-				       leaf == CPUID_XSAVE
-			       ? &zero
-			       : &t->basic[leaf];
+		return &zero;
 	}
 	if (leaf - CPUID_HYPERVISOR < 2)
 		return &t->hypervisor[leaf - CPUID_HYPERVISOR];

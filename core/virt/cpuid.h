@@ -36,7 +36,7 @@ void cpuid_table_build(struct cpuid_table *table, const struct cpuid_request *re
 struct cpuid_context {
 	u32 apic_id;
 	bool apic;    /* enabled in IA32_APIC_BASE */
-	bool osxsave; /* CR4.OSXSAVE */
+	bool osxsave; /* CR4.OSXSAVE; asked for leaf 1 only */
 	u64 xcr0;     /* asked for leaf 0Dh only */
 };
 

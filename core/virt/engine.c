@@ -30,7 +30,7 @@ static enum verdict exit_cpuid(struct vcpu *v)
 	const struct cpuid_context context = {
 		.apic_id = v->lapic.id,
 		.apic = lapic_enabled(&v->lapic),
-		.osxsave = (backend->cr4_get(v) & CR4_OSXSAVE) != 0,
+		.osxsave = leaf == CPUID_FEATURES && (backend->cr4_get(v) & CR4_OSXSAVE) != 0,
 		.xcr0 = leaf == CPUID_XSAVE ? resident_xcr0(v) : 0,
 	};
 	struct cpuid_values values = cpuid_lookup(v->cpuid, leaf, (u32)gpr[GPR_RCX], &context);
@@ -282,7 +282,8 @@ void engine_run(struct vcpu *v)
 		backend->run(v);
 		exit_trace_add(&cpu->exits, v->trace_id, &v->exit);
 		v->counters->exits[v->exit.reason]++;
-		events_collect(v);
+		if (v->offer_taken || v->reinject.type != EVENT_NONE)
+			events_collect(v);
 		verdict = handlers[v->exit.reason](v);
 		if (verdict == INSN_DONE) {
 			insn_done(v, v->exit.insn_length);

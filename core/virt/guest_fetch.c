@@ -89,3 +89,46 @@ u32 guest_fetch(const struct vm *vm, const struct guest_fetch *f, u8 *bytes)
 	ring3_access_end();
 	return count;
 }
+
+/*
+ * Reads a word of RAM below 4 GiB; false: not there. The VMM's mapping of that part has no holes,
+ * and what is no RAM to the guest has not just been walked or executed by it.
+ */
+static inline bool low_word(const struct vm *vm, u64 gpa, u64 *value)
+{
+	if (gpa >= vm->low_bytes)
+		return false;
+	*value = *(const volatile u64 *)(VMM_RAM_BASE + gpa);
+	return true;
+}
+
+/* On the path of most exits where the processor reports no lengths: hence a walk of its own. */
+static inline bool low_walk(const struct vm *vm, u64 entry, u64 linear, u64 *word)
+{
+	u32 shift = 39;
+	u64 offset;
+
+	for (;; shift -= 9) {
+		u64 index = linear >> (shift - 3) & 0xff8;
+
+		if (!low_word(vm, (entry & PTE_ADDRESS) | index, &entry))
+			return false;
+		if ((entry & (PTE_PRESENT | PTE_PAGE_SIZE)) != PTE_PRESENT || shift == PAGE_SHIFT)
+			break;
+	}
+	offset = BIT64(shift) - 1;
+	return (entry & PTE_PRESENT) &&
+	       low_word(vm, (entry & PTE_ADDRESS & ~offset) | (linear & offset), word);
+}
+
+bool guest_fetch_word(const struct vm *vm, u64 cr3, u64 linear, u64 *word)
+{
+	bool there;
+
+	if (linear % PAGE_SIZE > PAGE_SIZE - sizeof(*word))
+		return false;
+	ring3_access_begin();
+	there = low_walk(vm, cr3, linear, word);
+	ring3_access_end();
+	return there;
+}

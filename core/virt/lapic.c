@@ -159,9 +159,9 @@ int lapic_pending(const struct lapic *l)
 int lapic_requested(const struct lapic *l)
 {
 	int vector = set_highest(l->irr);
-	int serviced = set_highest(l->isr);
+	int serviced = vector < 0 ? -1 : set_highest(l->isr);
 
-	if (vector < 0 || serviced < 0)
+	if (serviced < 0)
 		return vector;
 	return ((u32)vector & PRIORITY) > ((u32)serviced & PRIORITY) ? vector : -1;
 }

@@ -42,7 +42,7 @@ static bool msr_read_apic_base(struct vcpu *vcpu, u32 index, u64 *value)
 
 static bool msr_write_apic_base(struct vcpu *vcpu, u32 index, u64 value)
 {
-	struct lapic_effect effect = { 0 };
+	struct lapic_effect effect;
 
 	(void)index;
 	if (!lapic_base_write(&vcpu->lapic, value, &effect))
@@ -60,7 +60,7 @@ static bool msr_read_tsc_deadline(struct vcpu *vcpu, u32 index, u64 *value)
 
 static bool msr_write_tsc_deadline(struct vcpu *vcpu, u32 index, u64 value)
 {
-	struct lapic_effect effect = { 0 };
+	struct lapic_effect effect;
 
 	(void)index;
 	lapic_tsc_deadline_write(&vcpu->lapic, value, vcpu_tsc(vcpu), &effect);
@@ -75,7 +75,7 @@ static bool msr_read_x2apic(struct vcpu *vcpu, u32 index, u64 *value)
 
 static bool msr_write_x2apic(struct vcpu *vcpu, u32 index, u64 value)
 {
-	struct lapic_effect effect = { 0 };
+	struct lapic_effect effect;
 
 	if (!lapic_msr_write(&vcpu->lapic, index, value, vcpu_tsc(vcpu), &effect))
 		return false;

@@ -18,9 +18,11 @@ static inline bool set_has(const u64 set[4], u8 vector)
 	return set[vector / 64] & BIT64(vector % 64);
 }
 
-/* The highest vector in the set, or -1. */
+/* The highest vector in the set, or -1. Most sets are empty most of the time. */
 static inline int set_highest(const u64 set[4])
 {
+	if (!(set[0] | set[1] | set[2] | set[3]))
+		return -1;
 	for (int i = 3; i >= 0; i--)
 		if (set[i])
 			return i * 64 + 63 - __builtin_clzll(set[i]);
