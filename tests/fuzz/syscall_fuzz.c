@@ -305,24 +305,76 @@ static void ring3(struct frame *f)
 	}
 }
 
+static u32 take_msr(void)
+{
+	static const u32 known[] = {
+		MSR_IA32_TSC,
+		MSR_IA32_APIC_BASE,
+		MSR_IA32_MTRR_PHYSBASE0,
+		MSR_IA32_MTRR_PHYSBASE0 + 15,
+		MSR_IA32_MTRR_FIX64K,
+		MSR_IA32_MTRR_FIX4K_C000 + 7,
+		MSR_IA32_PAT,
+		MSR_IA32_MTRR_DEF_TYPE,
+		MSR_IA32_TSC_DEADLINE,
+		MSR_IA32_EFER,
+		MSR_IA32_MTRRCAP,
+	};
+	u8 kind = take_u8();
+
+	if (kind < ARRAY_SIZE(known))
+		return known[kind];
+	return kind < 128 ? MSR_IA32_X2APIC_FIRST + (kind & 0x3f) : take_u32();
+}
+
+/* What the processor says when a guest has run; a guest has no influence on the kinds. */
+static void guest_exit(struct vm_exit *exit)
+{
+	exit->reason = take_u8() % VM_EXIT_COUNT;
+	exit->insn_length = take_u8() % 16;
+	exit->unknown.code = take_argument();
+	exit->unknown.info1 = take_argument();
+	if (exit->reason == VM_EXIT_MSR) {
+		exit->msr.index = take_msr();
+		exit->msr.write = exit->insn_length & 1;
+	}
+	if (exit->reason == VM_EXIT_EXCEPTION)
+		exit->exception.vector %= EXC_COUNT;
+}
+
 static void guest(struct vcpu *v)
 {
+	u8 what;
+
 	step();
 	require(fake_insn.cr3 == v->vm->process->space.root.raw);
 	require(boot_cpu.resident == v);
-	v->exit = (struct vm_exit){ .reason = take_u8() % VM_EXIT_COUNT,
-				    .insn_length = take_u8() % 16 };
-	v->exit.unknown.code = take_u64();
-	v->exit.unknown.info1 = take_u64();
-	if (v->exit.reason == VM_EXIT_EXCEPTION)
-		v->exit.exception.vector %= EXC_COUNT;
-	if (take_u8() % 8 == 0)
+	v->exit = (struct vm_exit){ 0 };
+	guest_exit(&v->exit);
+	what = take_u8();
+	if ((what & 15) == 15)
 		v->reinject = (struct event){ EVENT_EXCEPTION, take_u8() % EXC_COUNT, false, 0 };
-	if (v->offered >= 0 && take_u8() % 2)
+	if (v->offered >= 0 && (what & 16))
 		v->offer_taken = true;
-	fake_backend.nmi_window = take_u8() % 2;
-	fake_backend.intr_window = fake_backend.nmi_window;
-	fake_backend.interrupts_enabled = take_u8() % 2;
+	fake_backend.nmi_window = (what & 32) != 0;
+	fake_backend.intr_window = (what & 64) != 0;
+	fake_backend.interrupts_enabled = fake_backend.intr_window || (what & 128) != 0;
+}
+
+/* So that not every input must find out how to start one. */
+static void vm_running(void)
+{
+	const struct vm_request request = { .name = "fuzz",
+					    .memory_bytes = 2 * MIB,
+					    .cpus = 1,
+					    .kernel_module = 2,
+					    .initrd_module = MANIFEST_NO_FILE };
+	u32 number;
+
+	if (vm_create(&request, &number) || vm_ram_add(vm_find(number)))
+		return;
+	lapic_set_virtual_wire(&vm_find(number)->vcpus[0]->lapic);
+	sched_start(process_main(vm_find(number)->process));
 }
 
 static void machine_start(void)
@@ -348,8 +400,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	steps = 0;
 	boot_cpu.current = NULL;
 	require(fake_machine_supervisor() == ERR_OK);
-	if (setjmp(done) == 0)
+	if (setjmp(done) == 0) {
+		for (u32 i = take_u8() % 3; i > 0; i--)
+			vm_running();
 		sched_run();
+	}
 	(void)frames_free_all(HOARD_OWNER);
 	fake_machine_clear();
 	return 0;
