@@ -91,6 +91,11 @@ DEFINE_CONTROL_REGISTER(dr3)
 DEFINE_CONTROL_REGISTER(dr6)
 DEFINE_CONTROL_REGISTER(dr7)
 
+static inline void clear_ts(void)
+{
+	__asm__ volatile("clts");
+}
+
 static inline u64 read_xcr0(void)
 {
 	u32 low, high;

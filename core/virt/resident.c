@@ -8,7 +8,7 @@
 /* In root mode CR0.TS is set: ring 3 cannot reach the registers that a guest left here. */
 static void fpu_open(void)
 {
-	__asm__ volatile("clts");
+	clear_ts();
 }
 
 static void fpu_close(void)

@@ -44,6 +44,11 @@ DEFINE_CONTROL_REGISTER(dr6)
 DEFINE_CONTROL_REGISTER(dr7)
 DEFINE_CONTROL_REGISTER(xcr0)
 
+void clear_ts(void)
+{
+	fake_insn.cr0 &= ~BIT64(3);
+}
+
 u64 read_cr3(void)
 {
 	return fake_insn.cr3;

@@ -34,6 +34,7 @@ DECLARE_CONTROL_REGISTER(dr3);
 DECLARE_CONTROL_REGISTER(dr6);
 DECLARE_CONTROL_REGISTER(dr7);
 DECLARE_CONTROL_REGISTER(xcr0);
+void clear_ts(void);
 
 void invlpg(const void *address);
 void take_interrupts(void);
