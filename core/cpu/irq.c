@@ -91,7 +91,9 @@ void irq_dispatch(u32 vector)
 		apic_eoi();
 		timer_interrupt();
 		break;
-	case VECTOR_SERIAL:
+	case VECTOR_SERIAL: /* its pin may be level-triggered, and its cause stays until ring 3 read
+			       it */
+		serial_irq_mask();
 		apic_eoi();
 		sched_console_input();
 		break;
