@@ -112,6 +112,15 @@ static void input_pump(struct supervisor *s)
 		syscall1(SYSCALL_notify, g->number);
 }
 
+void console_drain(struct supervisor *s, const struct guest *g)
+{
+	const struct ring *ring = &guest_channel(g)->from_guest;
+	u32 first = ring->tail;
+
+	while (output_pump(s, (u32)(g - s->guest)) && ring->tail - first < RING_BYTES)
+		;
+}
+
 bool console_pump(struct supervisor *s)
 {
 	bool more = false;

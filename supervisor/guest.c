@@ -162,8 +162,7 @@ void guest_check(struct supervisor *s, struct guest *g)
 	status = (enum process_status)syscall1(SYSCALL_vm_status, g->number);
 	if (status == PROCESS_RUNNING)
 		return;
-	while (console_pump(s))
-		; /* what the guest said last comes before how it ended */
+	console_drain(s, g); /* what the guest said last comes before how it ended */
 	end_describe(g, status, how, sizeof(how));
 	failed = end_is_failure(g, status);
 	reset = status == PROCESS_EXITED && guest_channel(g)->end == VM_END_RESET;

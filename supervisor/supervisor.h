@@ -40,6 +40,11 @@ void guest_check(struct supervisor *s, struct guest *g);
 
 /* Moves bytes between the serial port and the guests' consoles. True: more is waiting. */
 bool console_pump(struct supervisor *s);
+/*
+ * Writes what a guest that has ended said last: no more than its ring holds, whatever the ring's
+ * indices claim, and no other guest's output, of which there may always be more.
+ */
+void console_drain(struct supervisor *s, const struct guest *g);
 /* A line of the supervisor's own, between the guests' output. */
 void console_line(struct supervisor *s, const char *format, ...) PRINTF_LIKE(2, 3);
 

@@ -28,7 +28,12 @@
 #define PIC_MASTER_DATA	     0x21
 #define PIC_SLAVE_DATA	     0xa1
 
+#define SCI_UNKNOWN_MAX 1000 /* since the last press: a source that holds the line up */
+
 u64 irq_unexpected;
+/* Where power-management interrupts arrive, and how many had no cause that the core knows. */
+static volatile u32 *sci_ioapic;
+static u32 sci_pin, sci_unknown;
 
 static void ioapic_write(volatile u32 *ioapic, u32 reg, u32 value)
 {
@@ -55,10 +60,12 @@ static void pin_route(volatile u32 *ioapic, u32 pin, u16 flags, u32 vector)
 }
 
 /* Routes a pin when it is where this ISA interrupt arrives. */
-static void isa_route(volatile u32 *ioapic, u32 pin, u32 gsi, u32 irq, u32 vector)
+static bool isa_route(volatile u32 *ioapic, u32 pin, u32 gsi, u32 irq, u32 vector)
 {
-	if (irq < ARRAY_SIZE(acpi_info.isa_gsi) && acpi_info.isa_gsi[irq] == gsi)
-		pin_route(ioapic, pin, acpi_info.isa_flags[irq], vector);
+	if (irq >= ARRAY_SIZE(acpi_info.isa_gsi) || acpi_info.isa_gsi[irq] != gsi)
+		return false;
+	pin_route(ioapic, pin, acpi_info.isa_flags[irq], vector);
+	return true;
 }
 
 /* Masks every pin but the serial port's and the power button's. */
@@ -70,7 +77,10 @@ static void ioapic_init(const struct acpi_ioapic *info)
 	for (u32 pin = 0; pin <= last; pin++) {
 		ioapic_write(ioapic, IOAPIC_REDIRECT + 2 * pin, REDIRECT_MASKED);
 		isa_route(ioapic, pin, info->gsi_base + pin, IRQ_SERIAL, VECTOR_SERIAL);
-		isa_route(ioapic, pin, info->gsi_base + pin, acpi_info.sci_irq, VECTOR_SCI);
+		if (isa_route(ioapic, pin, info->gsi_base + pin, acpi_info.sci_irq, VECTOR_SCI)) {
+			sci_ioapic = ioapic;
+			sci_pin = pin;
+		}
 	}
 }
 
@@ -84,6 +94,22 @@ void irq_init(void)
 	acpi_button_enable();
 }
 
+/*
+ * Level-triggered: the cause goes before the end of interrupt. One that the core does not know,
+ * such as an embedded controller's, would come back for ever; then the button is given up instead.
+ */
+static void sci_take(void)
+{
+	if (acpi_button_take()) {
+		sci_unknown = 0;
+		sched_power_button();
+	} else if (++sci_unknown == SCI_UNKNOWN_MAX) {
+		ioapic_write(sci_ioapic, IOAPIC_REDIRECT + 2 * sci_pin, REDIRECT_MASKED);
+		log_warning("the power button is ignored: something else holds its interrupt");
+	}
+	apic_eoi();
+}
+
 void irq_dispatch(u32 vector)
 {
 	switch (vector) {
@@ -92,13 +118,13 @@ void irq_dispatch(u32 vector)
 		timer_interrupt();
 		break;
 	case VECTOR_SERIAL:
+		serial_irq_mask(); /* where level-triggered, it would come back until ring 3 reads
+				    */
 		apic_eoi();
 		sched_console_input();
 		break;
-	case VECTOR_SCI: /* level-triggered: the cause goes before the end of interrupt */
-		if (acpi_button_take())
-			sched_power_button();
-		apic_eoi();
+	case VECTOR_SCI:
+		sci_take();
 		break;
 	case VECTOR_KICK:
 		apic_eoi();

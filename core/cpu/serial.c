@@ -27,6 +27,7 @@
 #define SPIN_LIMIT     1000000U
 
 static bool present;
+static bool irq_masked; /* since the last interrupt, until all that came in has been read */
 
 void serial_init(void)
 {
@@ -47,6 +48,20 @@ void serial_irq_enable(void)
 {
 	if (present)
 		out8(UART_IER, IER_RECEIVED);
+}
+
+void serial_irq_mask(void)
+{
+	if (!present)
+		return;
+	irq_masked = true;
+	out8(UART_IER, 0);
+}
+
+static void irq_unmask(void)
+{
+	irq_masked = false;
+	serial_irq_enable(); /* a byte that came meanwhile interrupts at once */
 }
 
 static bool wait_for(u8 status)
@@ -81,8 +96,13 @@ u32 serial_write(const u8 *bytes, u32 count)
 
 bool serial_get(u8 *byte)
 {
-	if (!present || !(in8(UART_LSR) & LSR_DATA_READY))
+	if (!present)
 		return false;
+	if (!(in8(UART_LSR) & LSR_DATA_READY)) {
+		if (irq_masked)
+			irq_unmask();
+		return false;
+	}
 	*byte = in8(UART_DATA);
 	return true;
 }

@@ -6,6 +6,8 @@
 void serial_init(void);
 /* Interrupts for received bytes; before this, and for the log, the port is polled. */
 void serial_irq_enable(void);
+/* Received bytes interrupt no more until serial_get() has found none left. */
+void serial_irq_mask(void);
 /* Waits for room, but not for ever: a dead port loses bytes and never hangs the core. */
 void serial_put(u8 byte);
 /* Puts as many bytes as the transmitter takes now; returns how many. */

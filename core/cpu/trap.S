@@ -5,6 +5,8 @@
  */
 #include "core/cpu/offsets.h"
 
+#define RFLAGS_CORE 0x2 /* nothing but the bit that is always set */
+
 	.text
 
 .macro push_registers
@@ -43,16 +45,17 @@
 	popq %rax
 .endm
 
-/* Back on the CPU's stack as user_enter() left it. */
+/* Back on the CPU's stack and with its flags: ring 3's AC would switch SMAP off, its DF strings. */
 .macro return_to_loop
 	movq %gs:CPU_LOOP_RSP, %rsp
+	pushq $RFLAGS_CORE
+	popfq
 	popq %r15
 	popq %r14
 	popq %r13
 	popq %r12
 	popq %rbp
 	popq %rbx
-	cld
 	retq
 .endm
 

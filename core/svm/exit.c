@@ -133,6 +133,7 @@ static void decode_exception(struct vcpu *v, const struct vmcb *vmcb)
 
 	if (vector == EXC_DB && svm_vcpu(v)->stepping) {
 		svm_vcpu(v)->vmcb->save.dr6 &= ~DR6_BS; /* our trap, not the guest's */
+		vmcb_dirty(svm_vcpu(v)->vmcb, CLEAN_DRX);
 		v->exit.reason = VM_EXIT_WINDOW;
 		return;
 	}

@@ -409,7 +409,10 @@ static void svm_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
 		control = field_set(V_INTR_VECTOR, control, (u64)vector);
 		control = field_set(V_INTR_PRIO, control, (u64)vector >> 4);
 	}
-	vmcb->control.int_control = control;
+	if (control != vmcb->control.int_control) {
+		vmcb->control.int_control = control;
+		vmcb_dirty(vmcb, CLEAN_TPR);
+	}
 	if (intercept != vmcb->control.intercept1) {
 		vmcb->control.intercept1 = intercept;
 		vmcb_dirty(vmcb, CLEAN_INTERCEPTS);

@@ -146,7 +146,7 @@ static_assert(sizeof(struct vmcb) == 4096, "APM");
 #define CLEAN_INTERCEPTS BIT32(0)
 #define CLEAN_IOPM	 BIT32(1)
 #define CLEAN_ASID	 BIT32(2)
-#define CLEAN_TPR	 BIT32(3)
+#define CLEAN_TPR	 BIT32(3) /* all of int_control: V_TPR, V_IRQ, its vector */
 #define CLEAN_NP	 BIT32(4)
 #define CLEAN_CRX	 BIT32(5)
 #define CLEAN_DRX	 BIT32(6)

@@ -57,6 +57,7 @@ static u64 sys_notify(struct thread *t, u64 number, u64 b, u64 c)
 
 static u64 sys_log(struct thread *t, u64 text, u64 bytes, u64 c)
 {
+	struct vm *vm = t->process->vm;
 	char line[LOG_TEXT_MAX + 1];
 
 	(void)c;
@@ -67,10 +68,13 @@ static u64 sys_log(struct thread *t, u64 text, u64 bytes, u64 c)
 			line[i] = '?';
 	}
 	line[bytes] = '\0';
-	if (t->process->vm)
-		log_info("%s: %s", t->process->vm->name, line);
-	else
+	if (!vm) {
 		log_info("%s", line);
+		return ERR_OK;
+	}
+	if (!log_limit_take(&vm->log, vm->name))
+		return ERR_AGAIN;
+	log_info("%s: %s", vm->name, line);
 	return ERR_OK;
 }
 

@@ -183,6 +183,8 @@ static enum verdict exit_stop(struct vcpu *v)
 {
 	struct vcpu_state state;
 
+	if (!log_limit_take(&v->vm->log, v->vm->name))
+		return TO_VMM;
 	backend->state_get(v, &state);
 	log_warning("VM %s vCPU %u: exit '%s' code %lx info %lx %lx at rip %016lx cs %04x "
 		    "cr0 %lx cr3 %lx cr4 %lx efer %lx rflags %lx",

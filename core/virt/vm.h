@@ -3,6 +3,7 @@
 
 #include "core/cpu/timer.h"
 #include "core/mem/paging.h"
+#include "core/trace/log_limit.h"
 #include "core/virt/backend.h"
 #include "core/virt/cpuid.h"
 #include "core/virt/lapic.h"
@@ -62,7 +63,8 @@ struct vm {
 	struct vcpu *vcpus[VM_VCPU_MAX];
 	struct vcpu_counters *counters; /* one per vCPU, in pages of their own */
 	struct cpuid_table *cpuid;
-	bool intr_line; /* the 8259's INTR output */
+	bool intr_line;	      /* the 8259's INTR output */
+	struct log_limit log; /* of its VMM's lines and of those about its exits */
 };
 
 /* Whether a guest-physical address is RAM of this VM. */

@@ -299,6 +299,24 @@ static void log_lines_are_cleaned(void **state)
 	assert_string_equal(fake_log.last, "a: hi");
 }
 
+static void a_vmm_cannot_flood_the_log(void **state)
+{
+	u64 before, taken = 0;
+
+	(void)state;
+	memcpy(memory_of(vm->process, DATA, 2), "hi", 2);
+	vm->log = (struct log_limit){ .since = fake_insn.tsc };
+	before = fake_log.lines;
+	for (u32 i = 0; i < 100; i++)
+		taken += guest(SYSCALL_log, DATA, 2) == ERR_OK;
+	assert_int_equal(taken, LOG_LIMIT_LINES);
+	assert_int_equal(fake_log.lines, before + LOG_LIMIT_LINES);
+	assert_int_equal(guest(SYSCALL_log, DATA, 2), ERR_AGAIN);
+	(void)memory_of(supervisor, DATA, 2);
+	for (u32 i = 0; i < 100; i++) /* who is not limited */
+		assert_int_equal(sup(SYSCALL_log, DATA, 2), ERR_OK);
+}
+
 static void waiting(void **state)
 {
 	struct thread *t = process_main(supervisor);
@@ -459,6 +477,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(machine_facts, fresh, clear),
 		cmocka_unit_test_setup_teardown(switching_off, fresh, clear),
 		cmocka_unit_test_setup_teardown(log_lines_are_cleaned, fresh, clear),
+		cmocka_unit_test_setup_teardown(a_vmm_cannot_flood_the_log, fresh, clear),
 		cmocka_unit_test_setup_teardown(waiting, fresh, clear),
 		cmocka_unit_test_setup_teardown(waiting_for_the_past, fresh, clear),
 		cmocka_unit_test_setup_teardown(notifying, fresh, clear),

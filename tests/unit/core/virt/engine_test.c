@@ -14,6 +14,7 @@
 #include "lib/x86/registers.h"
 #include "tests/support/fake_backend.h"
 #include "tests/support/fake_insn.h"
+#include "tests/support/fake_log.h"
 
 #define LENGTH 3U
 
@@ -107,6 +108,22 @@ static void an_unknown_exit_reaches_the_vmm(void **state)
 		assert_int_equal(page.exit.insn_length, LENGTH);
 		assert_int_equal(fake_backend.insn_count, 0);
 	}
+}
+
+/* A VMM that runs on after such an exit, again and again. */
+static void stops_do_not_flood_the_log(void **state)
+{
+	u64 before = fake_log.lines;
+
+	(void)state;
+	next_exit.reason = VM_EXIT_SHUTDOWN;
+	for (u32 i = 0; i < 100; i++) {
+		thread.in_guest = true;
+		thread.notified = 0;
+		engine_run(&vcpu);
+	}
+	assert_int_equal(counters.to_vmm, 100);
+	assert_int_equal(fake_log.lines, before + LOG_LIMIT_LINES);
 }
 
 static void the_emulator_gets_the_state(void **state)
@@ -525,6 +542,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(an_unknown_exit_reaches_the_vmm, fresh),
+		cmocka_unit_test_setup(stops_do_not_flood_the_log, fresh),
 		cmocka_unit_test_setup(the_emulator_gets_the_state, fresh),
 		cmocka_unit_test_setup(finished_in_the_core, fresh),
 		cmocka_unit_test_setup(nothing_to_finish, fresh),
