@@ -3,10 +3,13 @@
 `Ringfence` boots the real image from a manifest; `Bare` boots a kernel without a hypervisor, to
 compare with. Every wait ends: its seconds are multiplied by RINGFENCE_TIMEOUT_SCALE.
 """
+import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
+import tempfile
 
 import pexpect
 import yaml
@@ -80,6 +83,10 @@ class Machine:
                  emulator="qemu-system-x86_64", extra=()):
         command = ["-machine", "q35", "-accel", "tcg", "-cpu", cpu, "-m", str(memory)]
         command += ["-smp", str(cpus), "-display", "none", "-nic", "none", "-monitor", "none"]
+        # A folder of its own: the path of a socket must be short.
+        self._folder = tempfile.TemporaryDirectory(prefix="ringfence.")
+        self._monitor = f"{self._folder.name}/monitor"
+        command += ["-qmp", f"unix:{self._monitor},server=on,wait=off"]
         command += ["-no-reboot", "-chardev", "stdio,id=console,signal=off"]
         command += ["-serial", "chardev:console"]
         command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
@@ -141,6 +148,19 @@ class Machine:
         assert match.group(1) == "0", f"{command!r} failed in the guest:\n{output}"
         return output
 
+    def press_power_button(self):
+        """Of the machine itself."""
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.settimeout(REPLY_SECONDS * SCALE)
+            monitor.connect(self._monitor)
+            with monitor.makefile("rw", encoding="utf-8") as lines:
+                assert "QMP" in json.loads(lines.readline())
+                for command in ("qmp_capabilities", "system_powerdown"):
+                    lines.write(json.dumps({"execute": command}) + "\n")
+                    lines.flush()
+                    replies = (json.loads(line) for line in lines)
+                    assert "return" in next(reply for reply in replies if "event" not in reply)
+
     def wait(self, seconds=REPLY_SECONDS):
         """Waits until QEMU ends by itself; returns its exit status."""
         try:
@@ -159,6 +179,7 @@ class Machine:
     def close(self):
         self._child.close(force=True)
         self._log.close()
+        self._folder.cleanup()
 
 
 def boot_iso(log, iso, **options):

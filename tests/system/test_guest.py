@@ -100,3 +100,54 @@ def test_reboot_by_each_way_that_a_pc_has(ringfence):
     machine.boot_to_shell()
     machine.send("poweroff\n")
     machine.ends(console.ALL_ENDED)
+
+
+def acpi_interrupts(machine):
+    """Of the first processor."""
+    return int(re.search(r"^ *9: *(\d+) .*acpi$", machine.run("cat /proc/interrupts"), re.M).group(1))
+
+
+def wait_for_acpi_interrupts(machine, count):
+    for _ in range(20):
+        if acpi_interrupts(machine) >= count:
+            break
+        machine.run("sleep 1")
+    assert acpi_interrupts(machine) == count
+
+
+def press_twice_and_end(machine, status):
+    """The first press is only an interrupt: nobody in the guest listens."""
+    machine.boot_to_shell()
+    machine.run("killall acpid")
+    assert acpi_interrupts(machine) == 0
+    machine.press_power_button()
+    wait_for_acpi_interrupts(machine, 1)
+    # A button that nobody releases, or no longer works, would show here.
+    machine.run("sleep 2; acpid")
+    assert acpi_interrupts(machine) == 1
+    machine.press_power_button()
+    machine.ends(status)
+
+
+def test_power_button_of_the_bare_machine(bare):
+    press_twice_and_end(bare(), 0)
+
+
+@pytest.mark.parametrize("kernel", ["cloud", "amd64"])
+def test_power_button_powers_the_guest_off(ringfence, kernel):
+    machine = ringfence(vm(kernel=kernel))
+    press_twice_and_end(machine, console.ALL_ENDED)
+    assert re.search(r"^ringfence: VM debian ended: power-off", machine.log, re.M)
+
+
+def test_power_button_is_every_guests(ringfence):
+    # The second speaks later: two lines at once could break each other.
+    first = vm("first", cmdline='rf.run="echo up-1; sleep 100000"')
+    second = vm("second", cmdline='rf.run="sleep 5; echo up-2; sleep 100000"')
+    machine = ringfence(first, second, memory=1280)
+    machine.expect("up-1", console.BOOT_SECONDS)
+    machine.expect("up-2", console.BOOT_SECONDS)
+    machine.press_power_button()
+    machine.ends(console.ALL_ENDED)
+    for name in ("first", "second"):
+        assert re.search(rf"^ringfence: VM {name} ended: power-off", machine.log, re.M)
