@@ -7,6 +7,8 @@
 
 /* Restarts on failure stop after this many: a guest that cannot start must not try for ever. */
 #define RESTARTS_ON_FAILURE 5
+/* A VM that ends as soon as it starts must not keep the processor with being made. */
+#define RESTART_PAUSE_MS 1000
 
 /* The boot module of a manifest file: named "file:N", with the size the manifest says. */
 static enum err module_find(const struct supervisor *s, u32 file, u32 *index, u64 *bytes)
@@ -104,6 +106,7 @@ enum err guest_start(struct supervisor *s, struct guest *g)
 		g->life = VM_ENDED;
 		return err;
 	}
+	g->started = ring3_tsc();
 	g->life = VM_RUNNING;
 	return ERR_OK;
 }
@@ -151,17 +154,24 @@ static bool wants_restart(const struct guest *g, bool failed, bool reset)
 	       g->restarts < RESTARTS_ON_FAILURE;
 }
 
-void guest_check(struct supervisor *s, struct guest *g)
+u64 guest_restart_time(const struct supervisor *s, const struct guest *g)
 {
-	enum process_status status;
+	return g->started + s->machine.tsc_khz * RESTART_PAUSE_MS;
+}
+
+static void restart_when_due(struct supervisor *s, struct guest *g)
+{
+	if (ring3_tsc() < guest_restart_time(s, g))
+		return;
+	console_line(s, "VM %s: starting again", g->config->name);
+	g->failed = guest_start(s, g) != ERR_OK;
+}
+
+static void end_handle(struct supervisor *s, struct guest *g, enum process_status status)
+{
 	char how[CHANNEL_REASON_BYTES + 16];
 	bool failed, reset;
 
-	if (g->life != VM_RUNNING)
-		return;
-	status = (enum process_status)syscall1(SYSCALL_vm_status, g->number);
-	if (status == PROCESS_RUNNING)
-		return;
 	console_drain(s, g); /* what the guest said last comes before how it ended */
 	end_describe(g, status, how, sizeof(how));
 	failed = end_is_failure(g, status);
@@ -170,10 +180,21 @@ void guest_check(struct supervisor *s, struct guest *g)
 	report_exits(s, g);
 	g->life = VM_ENDED;
 	syscall1(SYSCALL_vm_destroy, g->number);
+	g->failed = failed;
 	if (wants_restart(g, failed, reset)) {
 		g->restarts += failed;
-		console_line(s, "VM %s: starting again", g->config->name);
-		failed = guest_start(s, g) != ERR_OK;
+		g->life = VM_WAITING;
 	}
-	g->failed = g->life == VM_ENDED && failed;
+}
+
+void guest_check(struct supervisor *s, struct guest *g)
+{
+	if (g->life == VM_RUNNING) {
+		u64 status = syscall1(SYSCALL_vm_status, g->number);
+
+		if (status != PROCESS_RUNNING)
+			end_handle(s, g, (enum process_status)status);
+	}
+	if (g->life == VM_WAITING)
+		restart_when_due(s, g);
 }

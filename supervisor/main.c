@@ -42,13 +42,18 @@ static bool manifest_read(struct supervisor *s)
 	return false;
 }
 
-static u32 guests_running(const struct supervisor *s)
+static bool lives(const struct guest *g)
 {
-	u32 running = 0;
+	return g->life == VM_RUNNING || g->life == VM_WAITING;
+}
 
-	for (u32 i = 0; i < s->guest_count; i++)
-		running += s->guest[i].life == VM_RUNNING;
-	return running;
+static bool all_ended(const struct supervisor *s)
+{
+	for (u32 i = 0; i < s->guest_count; i++) {
+		if (lives(&s->guest[i]))
+			return false;
+	}
+	return true;
 }
 
 static bool any_failed(const struct supervisor *s)
@@ -84,13 +89,13 @@ static void buttons_press(struct supervisor *s)
 	}
 }
 
-/* The front console belongs to the first VM that runs. */
+/* The front console belongs to the first VM that runs or will run again. */
 static void front_choose(struct supervisor *s)
 {
 	for (u32 i = 0; i < s->guest_count; i++) {
 		u32 at = (s->front + i) % s->guest_count;
 
-		if (s->guest[at].life == VM_RUNNING) {
+		if (lives(&s->guest[at])) {
 			s->front = at;
 			return;
 		}
@@ -99,7 +104,13 @@ static void front_choose(struct supervisor *s)
 
 static u64 next_wake(const struct supervisor *s, bool more)
 {
-	return more ? ring3_tsc() + s->machine.tsc_khz * TRANSMIT_US / 1000 : WAIT_FOREVER;
+	u64 wake = more ? ring3_tsc() + s->machine.tsc_khz * TRANSMIT_US / 1000 : WAIT_FOREVER;
+
+	for (u32 i = 0; i < s->guest_count; i++) {
+		if (s->guest[i].life == VM_WAITING)
+			wake = min_u64(wake, guest_restart_time(s, &s->guest[i]));
+	}
+	return wake;
 }
 
 int main(void)
@@ -110,7 +121,7 @@ int main(void)
 	if (!manifest_read(s))
 		machine_off(OFF_REFUSED);
 	guests_start(s);
-	while (guests_running(s) > 0) {
+	while (!all_ended(s)) {
 		bool more = console_pump(s);
 
 		if (syscall1(SYSCALL_wait, next_wake(s, more)) & NOTIFY_POWER)

@@ -8,6 +8,7 @@
 enum vm_life {
 	VM_UNUSED,
 	VM_RUNNING,
+	VM_WAITING, /* to be started again */
 	VM_ENDED,
 };
 
@@ -18,6 +19,7 @@ struct guest {
 	u32 number;  /* the core's, while running */
 	bool failed; /* ended by a crash, or never started */
 	u32 restarts;
+	u64 started; /* TSC of its last start */
 };
 
 struct supervisor {
@@ -35,8 +37,12 @@ static inline struct vm_channel *guest_channel(const struct guest *g)
 
 /* Starts a guest's VM from its manifest entry. On failure the log says why. */
 MUST_USE enum err guest_start(struct supervisor *s, struct guest *g);
-/* Looks whether it has ended, says so, and restarts it if its policy wants that. */
+/* Looks whether it has ended, says so, and restarts it if its policy wants that, when it is time.
+ */
 void guest_check(struct supervisor *s, struct guest *g);
+
+/* TSC when a waiting guest may start: at least a second after its last start. */
+u64 guest_restart_time(const struct supervisor *s, const struct guest *g);
 
 /* Moves bytes between the serial port and the guests' consoles. True: more is waiting. */
 bool console_pump(struct supervisor *s);
