@@ -32,6 +32,17 @@ static u64 apic_read(gpa_t gpa)
 	return syscall1(SYSCALL_apic_read, gpa.raw % PAGE_SIZE);
 }
 
+/* Nearly all accesses are of these two sizes, and most are page tables. */
+static void bytes_copy(void *to, const void *from, unsigned bytes)
+{
+	if (bytes == sizeof(u64))
+		__builtin_memcpy(to, from, sizeof(u64));
+	else if (bytes == sizeof(u32))
+		__builtin_memcpy(to, from, sizeof(u32));
+	else
+		__builtin_memcpy(to, from, bytes);
+}
+
 static bool memory_read(void *owner, gpa_t gpa, void *data, unsigned bytes)
 {
 	const struct vmm *v = owner;
@@ -40,14 +51,14 @@ static bool memory_read(void *owner, gpa_t gpa, void *data, unsigned bytes)
 	bool there = true;
 
 	if (ram) {
-		__builtin_memcpy(data, ram, bytes);
+		bytes_copy(data, ram, bytes);
 		return true;
 	}
 	if (is_apic(gpa))
 		value = apic_read(gpa);
 	else
 		there = board_mmio_read((struct board *)(uintptr_t)&v->board, gpa, bytes, &value);
-	__builtin_memcpy(data, &value, bytes);
+	bytes_copy(data, &value, bytes);
 	return there;
 }
 
@@ -58,10 +69,10 @@ static bool memory_write(void *owner, gpa_t gpa, const void *data, unsigned byte
 	u64 value = 0;
 
 	if (ram) {
-		__builtin_memcpy(ram, data, bytes);
+		bytes_copy(ram, data, bytes);
 		return true;
 	}
-	__builtin_memcpy(&value, data, bytes);
+	bytes_copy(&value, data, bytes);
 	if (is_apic(gpa)) {
 		syscall2(SYSCALL_apic_write, gpa.raw % PAGE_SIZE, value);
 		return true;
@@ -125,7 +136,7 @@ static void exit_emulate(struct vmm *v)
 		.env = &env,
 		.physical_bits = v->physical_bits,
 	};
-	struct emul_outcome outcome = { 0 };
+	struct emul_outcome outcome;
 
 	switch (emul_step(&emul, &outcome)) {
 	case EMUL_DONE:

@@ -7,6 +7,7 @@
 #include "lib/ring3/ring3.h"
 #include "lib/x86/registers.h"
 #include "vmm/board/e820.h"
+#include "vmm/board/memory_map.h"
 
 static struct vmm vmm;
 
@@ -29,21 +30,19 @@ u64 vmm_clock_ns(const struct vmm *v)
 
 u64 vmm_tsc_at(const struct vmm *v, u64 clock_ns)
 {
-	if (clock_ns == DEV_NEVER)
+	u64 ticks = mul_div(clock_ns, v->tsc_khz, 1000000);
+
+	if (clock_ns == DEV_NEVER || ticks >= WAIT_FOREVER - v->tsc_base)
 		return WAIT_FOREVER;
-	return v->tsc_base + mul_div(clock_ns, v->tsc_khz, 1000000) + 1;
+	return v->tsc_base + ticks + 1;
 }
 
 u8 *vmm_ram(const struct vmm *v, gpa_t gpa, u64 bytes)
 {
-	u64 low = e820_low_ram_end(v->channel->config.vm.memory_bytes);
-	u64 high = e820_high_ram_bytes(v->channel->config.vm.memory_bytes);
-	bool in_low = gpa.raw <= low && bytes <= low - gpa.raw;
-	bool in_high = gpa.raw >= 4 * GIB && gpa.raw - 4 * GIB <= high &&
-		       bytes <= high - (gpa.raw - 4 * GIB);
+	u64 above = gpa.raw - MAP_HIGH_RAM;
+	bool in_low = gpa.raw <= v->low_ram_end && bytes <= v->low_ram_end - gpa.raw;
+	bool in_high = above <= v->high_ram_bytes && bytes <= v->high_ram_bytes - above;
 
-	if (in_low && gpa.raw < VM_VGA_HOLE_END && gpa.raw + bytes > VM_VGA_HOLE)
-		return NULL;
 	return in_low || in_high ? (u8 *)(VMM_RAM_BASE + gpa.raw) : NULL;
 }
 
@@ -52,16 +51,29 @@ static void console_input(struct vmm *v)
 	struct ring *ring = &v->channel->to_guest;
 	u8 byte;
 
-	while (uart16550_can_receive(&v->board.com1) && ring_get(ring, &byte)) {
+	while (ring_used(ring) > 0 && uart16550_can_receive(&v->board.com1) &&
+	       ring_get(ring, &byte)) {
 		if (!board_console_input(&v->board, byte))
 			break;
 	}
 }
 
+/* The host TSC when the board wants to be called; converted when it changes, not at every exit. */
+static u64 deadline_tsc(struct vmm *v)
+{
+	u64 deadline_ns = board_next_deadline(&v->board);
+
+	if (deadline_ns != v->deadline_ns) {
+		v->deadline_ns = deadline_ns;
+		v->deadline_tsc = vmm_tsc_at(v, deadline_ns);
+	}
+	return v->deadline_tsc;
+}
+
 /* Everything that is due before the vCPU runs on. */
 static void devices_run(struct vmm *v)
 {
-	while (board_next_deadline(&v->board) <= vmm_clock_ns(v))
+	while (deadline_tsc(v) <= ring3_tsc())
 		board_run_timers(&v->board);
 	console_input(v);
 	if (v->button != v->channel->button) {
@@ -93,11 +105,15 @@ int main(void)
 	vmm.page = (struct vcpu_page *)VMM_VCPU_BASE;
 	vmm.tsc_khz = vmm.channel->config.tsc_khz;
 	vmm.tsc_base = ring3_tsc();
+	vmm.low_ram_end = e820_low_ram_end(vmm.channel->config.vm.memory_bytes);
+	vmm.high_ram_bytes = e820_high_ram_bytes(vmm.channel->config.vm.memory_bytes);
 	vmm.physical_bits = physical_bits();
+	vmm.deadline_ns = DEV_NEVER;
+	vmm.deadline_tsc = WAIT_FOREVER;
 	vmm_boot(&vmm);
 	for (;;) {
 		devices_run(&vmm);
-		syscall1(SYSCALL_vcpu_run, vmm_tsc_at(&vmm, board_next_deadline(&vmm.board)));
+		syscall1(SYSCALL_vcpu_run, deadline_tsc(&vmm));
 		exit_handle(&vmm);
 	}
 }

@@ -10,10 +10,13 @@ struct vmm {
 	struct vm_channel *channel;
 	struct vcpu_page *page; /* of vCPU 0 */
 	struct board board;
+	u64 low_ram_end, high_ram_bytes;
 	u64 tsc_khz;
 	u32 physical_bits; /* of addresses, as the guest's CPUID says */
 	u64 tsc_base;	   /* host TSC when the VM was created */
 	u32 button;	   /* presses of the power button that the board has seen */
+	u64 deadline_ns;   /* the board's next one, and the same on the host's TSC */
+	u64 deadline_tsc;
 	bool console_full; /* output waits for room in the ring */
 	bool output_new;   /* tell the supervisor before the next run */
 };

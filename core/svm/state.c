@@ -10,25 +10,29 @@
 #define RIGHTS_LOW  BITS64(7, 0)
 #define RIGHTS_HIGH BITS64(15, 12)
 
+static const u16 segment_place[SEG_COUNT] = {
+#define PLACE(field) offsetof(struct vmcb_save, field)
+	[SEG_ES] = PLACE(es), [SEG_CS] = PLACE(cs), [SEG_SS] = PLACE(ss),     [SEG_DS] = PLACE(ds),
+	[SEG_FS] = PLACE(fs), [SEG_GS] = PLACE(gs), [SEG_LDTR] = PLACE(ldtr), [SEG_TR] = PLACE(tr),
+#undef PLACE
+};
+
 static struct vmcb_segment *segment_of(struct vmcb_save *save, u32 name)
 {
-	struct vmcb_segment *const table[SEG_COUNT] = {
-		[SEG_ES] = &save->es,	  [SEG_CS] = &save->cs, [SEG_SS] = &save->ss,
-		[SEG_DS] = &save->ds,	  [SEG_FS] = &save->fs, [SEG_GS] = &save->gs,
-		[SEG_LDTR] = &save->ldtr, [SEG_TR] = &save->tr,
-	};
-
-	return table[name];
+	return (struct vmcb_segment *)(void *)((u8 *)save + segment_place[name]);
 }
 
 static void segment_get(const struct vmcb_segment *in, struct segment *out)
 {
-	u64 rights = field_get(ATTR_LOW, in->attributes);
+	u64 rights = field_get(ATTR_LOW, in->attributes) |
+		     field_set(RIGHTS_HIGH, 0, field_get(ATTR_HIGH, in->attributes));
 
-	rights = field_set(RIGHTS_HIGH, rights, field_get(ATTR_HIGH, in->attributes));
 	if (!(rights & SEG_PRESENT))
 		rights |= SEG_UNUSABLE;
-	*out = (struct segment){ in->base, in->limit, (u32)rights, in->selector, { 0 } };
+	out->base = in->base;
+	out->limit = in->limit;
+	out->rights = (u32)rights;
+	out->selector = in->selector;
 }
 
 static void segment_set(struct vmcb_segment *out, const struct segment *in)
@@ -45,20 +49,20 @@ void svm_state_get(struct vcpu *v, struct vcpu_state *state)
 {
 	struct vmcb_save *save = &vcpu_vmcb(v)->save;
 
-	*state = (struct vcpu_state){
-		.rip = save->rip,
-		.rflags = save->rflags,
-		.cr0 = save->cr0,
-		.cr2 = save->cr2,
-		.cr3 = save->cr3,
-		.cr4 = save->cr4,
-		.cr8 = lapic_cr8_get(&v->lapic),
-		.efer = save->efer & ~EFER_SVME,
-		.dr6 = save->dr6,
-		.dr7 = save->dr7,
-		.gdtr = { save->gdtr.base, (u16)save->gdtr.limit, { 0 } },
-		.idtr = { save->idtr.base, (u16)save->idtr.limit, { 0 } },
-	};
+	state->rip = save->rip;
+	state->rflags = save->rflags;
+	state->cr0 = save->cr0;
+	state->cr2 = save->cr2;
+	state->cr3 = save->cr3;
+	state->cr4 = save->cr4;
+	state->cr8 = lapic_cr8_get(&v->lapic);
+	state->efer = save->efer & ~EFER_SVME;
+	state->dr6 = save->dr6;
+	state->dr7 = save->dr7;
+	state->gdtr.base = save->gdtr.base;
+	state->gdtr.limit = (u16)save->gdtr.limit;
+	state->idtr.base = save->idtr.base;
+	state->idtr.limit = (u16)save->idtr.limit;
 	for (u32 i = 0; i < SEG_COUNT; i++)
 		segment_get(segment_of(save, i), &state->segment[i]);
 	/* SS.DPL is not kept by the processor; CPL is. */

@@ -102,7 +102,7 @@ static struct vcpu *vcpu_named(struct thread *t, u64 index)
 static u64 sys_vcpu_get_state(struct thread *t, u64 index, u64 out, u64 c)
 {
 	struct vcpu *v = vcpu_named(t, index);
-	struct vcpu_state state;
+	struct vcpu_state state = { 0 }; /* its padding goes to ring 3 as well */
 
 	(void)c;
 	if (!v)

@@ -96,7 +96,7 @@ enum walk_result walk_translate(const struct paging *paging, const struct guest_
 				gva_t gva, u32 access, struct walk_page *page)
 {
 	struct guest_memory tables = *memory; /* the reader's owner; not const like the caller's */
-	struct walk_path path = { .steps = 0 };
+	struct walk_path path;
 	enum walk_result result;
 
 	for (unsigned try = 0; try < WALK_RETRIES; try++) {

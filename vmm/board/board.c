@@ -72,12 +72,21 @@ static u64 seat_clock(void *owner)
 	return b->host.clock_ns(b->host.owner);
 }
 
+/* Timers are set far less often than the next one is asked for. */
+static void deadline_update(struct board *b)
+{
+	b->deadline_ns = DEV_NEVER;
+	for (enum board_chip chip = 0; chip < CHIP_COUNT; chip++)
+		b->deadline_ns = min_u64(b->deadline_ns, b->seats[chip].deadline_ns);
+}
+
 static void seat_timer_set(void *owner, unsigned timer, u64 deadline_ns)
 {
 	struct board_seat *seat = owner;
 
 	assert(timer == 0);
 	seat->deadline_ns = deadline_ns;
+	deadline_update(seat->board);
 }
 
 static void seat_msi(void *owner, u64 address, u32 data)
@@ -156,6 +165,7 @@ static void chips_init(struct board *b)
 
 	for (enum board_chip chip = 0; chip < CHIP_COUNT; chip++)
 		env[chip] = env_of(b, chip);
+	deadline_update(b);
 	i8259_init(&b->pic, &env[CHIP_PIC]);
 	i8254_init(&b->pit, &env[CHIP_PIT]);
 	mc146818_init(&b->rtc, &env[CHIP_RTC]);
@@ -201,11 +211,7 @@ enum err board_write_tables(struct board *b, struct guest_span low)
 
 u64 board_next_deadline(const struct board *b)
 {
-	u64 next = DEV_NEVER;
-
-	for (enum board_chip chip = 0; chip < CHIP_COUNT; chip++)
-		next = min_u64(next, b->seats[chip].deadline_ns);
-	return next;
+	return b->deadline_ns;
 }
 
 /* One pass: a chip that is late rearms for a time already past and gets the next call. */
@@ -222,6 +228,7 @@ void board_run_timers(struct board *b)
 		if (expire[chip])
 			expire[chip](b);
 	}
+	deadline_update(b);
 }
 
 void board_eoi(struct board *b, u8 vector)

@@ -66,8 +66,9 @@ struct board {
 	struct board_config config;
 	struct board_host host;
 	struct board_seat seats[CHIP_COUNT];
-	u16 isa_lines;	/* 8259 inputs that chips on the board assert */
-	u16 pirq_lines; /* 8259 inputs that PCI interrupts assert */
+	u64 deadline_ns; /* the earliest of all seats */
+	u16 isa_lines;	 /* 8259 inputs that chips on the board assert */
+	u16 pirq_lines;	 /* 8259 inputs that PCI interrupts assert */
 
 	struct i8259 pic;
 	struct i8254 pit;

@@ -27,11 +27,15 @@ static unsigned fetchable(const struct emul *emul, u64 offset, unsigned wanted)
 	return (unsigned)bytes;
 }
 
-/* Adds bytes to those fetched; a page or segment that ends is touched only when it is needed. */
+/*
+ * Adds bytes to those fetched: first as many as most instructions have. A page or segment that ends
+ * is touched only when it is needed.
+ */
 static bool fetch_more(const struct emul *emul, struct emul_outcome *outcome)
 {
 	u64 offset = emul->state->rip + outcome->byte_count;
-	unsigned left = fetchable(emul, offset, INSN_BYTES_MAX - outcome->byte_count);
+	unsigned wanted = outcome->byte_count ? INSN_BYTES_MAX - outcome->byte_count : sizeof(u64);
+	unsigned left = fetchable(emul, offset, wanted);
 	struct span span;
 
 	if (!span_map(emul, SEG_CS, offset, left, PF_FETCH, &span, &outcome->exception))
@@ -51,7 +55,7 @@ static bool fetch_more(const struct emul *emul, struct emul_outcome *outcome)
 
 enum emul_result emul_step(struct emul *emul, struct emul_outcome *outcome)
 {
-	struct insn insn = { .op = OP_NONE };
+	struct insn insn;
 	enum decode_result result;
 
 	*outcome = (struct emul_outcome){ .byte_count = 0 };
