@@ -63,16 +63,17 @@ static void backtrace(const struct frame *frame)
 
 static void registers_dump(const struct frame *f)
 {
+	/* Three a line: no wider than 80 columns. */
 	log_error("registers:");
 	if (f->vector != NO_VECTOR)
-		log_error("  vector %lu error %lx", f->vector, f->error);
-	log_error("  cr2 %016lx cr3 %016lx cs  %016lx rflags %lx", read_cr2(), read_cr3(), f->cs,
-		  f->rflags);
-	log_error("  rip %016lx rsp %016lx rbp %016lx r8  %016lx", f->rip, f->rsp, f->rbp, f->r8);
-	log_error("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", f->rax, f->rbx, f->rcx, f->rdx);
-	log_error("  rsi %016lx rdi %016lx r9  %016lx r10 %016lx", f->rsi, f->rdi, f->r9, f->r10);
-	log_error("  r11 %016lx r12 %016lx r13 %016lx r14 %016lx", f->r11, f->r12, f->r13, f->r14);
-	log_error("  r15 %016lx", f->r15);
+		log_error("vector %lu error %lx", f->vector, f->error);
+	log_error("cr2 %016lx cr3 %016lx cs  %016lx", read_cr2(), read_cr3(), f->cs);
+	log_error("rip %016lx rsp %016lx rbp %016lx", f->rip, f->rsp, f->rbp);
+	log_error("rax %016lx rbx %016lx rcx %016lx", f->rax, f->rbx, f->rcx);
+	log_error("rdx %016lx rsi %016lx rdi %016lx", f->rdx, f->rsi, f->rdi);
+	log_error("r8  %016lx r9  %016lx r10 %016lx", f->r8, f->r9, f->r10);
+	log_error("r11 %016lx r12 %016lx r13 %016lx", f->r11, f->r12, f->r13);
+	log_error("r14 %016lx r15 %016lx rfl %016lx", f->r14, f->r15, f->rflags);
 }
 
 static void report(const struct frame *frame, u64 tsc)

@@ -7,7 +7,7 @@ import console
 from console import make_damaged_iso, make_iso, tiny_vm
 from display import Monitor
 
-SAID = "root mode on; starting the supervisor"
+SAID = "starting the supervisor"
 
 
 def log_lines(machine):
