@@ -152,6 +152,7 @@ static void protections_init(void)
 	write_cr0(read_cr0() | CR0_TS); /* the FPU belongs to guests: see resident.c */
 	if (cpu_features.xsave)
 		write_xcr0(cpu_features.xcr0);
+	write_cr0(read_cr0() | CR0_TS); /* ring 3 has no FPU; see resident.c */
 }
 
 /* State components that the product switches between vCPUs; others stay off. */

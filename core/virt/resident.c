@@ -4,6 +4,21 @@
 #include "core/cpu/cpu.h"
 #include "core/cpu/insn.h"
 #include "core/virt/vm.h"
+#include "lib/x86/registers.h"
+
+/*
+ * CR0.TS keeps ring 3 from the registers, which may hold another VM's state while a VMM runs. Root
+ * mode's CR0 is not the guests': they notice nothing, and nothing is switched at exits.
+ */
+static void fpu_open(void)
+{
+	write_cr0(read_cr0() & ~CR0_TS);
+}
+
+static void fpu_close(void)
+{
+	write_cr0(read_cr0() | CR0_TS);
+}
 
 /* In root mode CR0.TS is set: ring 3 cannot reach the registers that a guest left here. */
 static void fpu_open(void)
@@ -18,16 +33,19 @@ static void fpu_close(void)
 
 static void fpu_save(void *area)
 {
+	fpu_open();
 	if (cpu_features.xsave) {
 		write_xcr0(cpu_features.xcr0);
 		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0U), "d"(~0U) : "memory");
 	} else {
 		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
 	}
+	fpu_close();
 }
 
 static void fpu_load(const void *area, u64 xcr0)
 {
+	fpu_open();
 	if (cpu_features.xsave) {
 		write_xcr0(cpu_features.xcr0);
 		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0U), "d"(~0U) : "memory");
@@ -35,6 +53,7 @@ static void fpu_load(const void *area, u64 xcr0)
 	} else {
 		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
 	}
+	fpu_close();
 }
 
 /* Read back, not remembered: QEMU's processor lets a guest execute XSETBV without an exit. */
