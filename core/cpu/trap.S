@@ -5,6 +5,8 @@
  */
 #include "core/cpu/offsets.h"
 
+#define FLAGS_OF_C 0x2 /* the bit that is always set */
+
 	.text
 
 .macro push_registers
@@ -43,7 +45,10 @@
 	popq %rax
 .endm
 
-/* Back on the CPU's stack as user_enter() left it. */
+/*
+ * Back on the CPU's stack as user_enter() left it, with the flags of C: interrupts leave ring 3's
+ * AC set, which would switch SMAP off in the core.
+ */
 .macro return_to_loop
 	movq %gs:CPU_LOOP_RSP, %rsp
 	popq %r15
@@ -52,7 +57,8 @@
 	popq %r12
 	popq %rbp
 	popq %rbx
-	cld
+	pushq $FLAGS_OF_C
+	popfq
 	retq
 .endm
 
