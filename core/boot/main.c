@@ -94,7 +94,7 @@ void core_main(u32 magic, u64 info)
 	memory_init();
 	screen_init(&boot_info);
 	if (boot_option("quiet"))
-		log_set_level(LOG_WARNING);
+		log_set_level(LOG_NOTICE);
 	log_info("Ringfence: %lu MiB of memory, %u boot modules", frames_total() * PAGE_SIZE / MIB,
 		 boot_info.module_count);
 	cpu_init(&boot_cpu);

@@ -69,12 +69,12 @@ static u64 sys_log(struct thread *t, u64 text, u64 bytes, u64 c)
 	}
 	line[bytes] = '\0';
 	if (!vm) {
-		log_info("%s", line);
+		log_notice("%s", line);
 		return ERR_OK;
 	}
 	if (!log_limit_take(&vm->log, vm->name))
 		return ERR_AGAIN;
-	log_info("%s: %s", vm->name, line);
+	log_notice("%s: %s", vm->name, line);
 	return ERR_OK;
 }
 

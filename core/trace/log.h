@@ -5,7 +5,7 @@
 
 #include "lib/base/types.h"
 
-enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
 
 void log_at(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Levels above `level` are dropped; starts at LOG_INFO. */
@@ -19,6 +19,7 @@ u64 log_read(u64 *from, char *out, u64 bytes);
 
 #define log_error(...)	 log_at(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_at(LOG_WARNING, __VA_ARGS__)
+#define log_notice(...)	 log_at(LOG_NOTICE, __VA_ARGS__) /* shown by a quiet core too */
 #define log_info(...)	 log_at(LOG_INFO, __VA_ARGS__)
 #define log_debug(...)	 log_at(LOG_DEBUG, __VA_ARGS__)
 
