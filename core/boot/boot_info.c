@@ -79,9 +79,26 @@ static void module_read(hpa_t at, const struct tag *tag)
 	boot_info.module_count++;
 }
 
+/* One more range of RAM; firmware often cuts what belongs together. False: no room for it. */
+static bool ram_add(const struct memory_map_entry *entry)
+{
+	struct memory_range *last =
+		boot_info.ram_count > 0 ? &boot_info.ram[boot_info.ram_count - 1] : NULL;
+
+	if (last && last->base + last->size == entry->base) {
+		last->size += entry->size;
+		return true;
+	}
+	if (boot_info.ram_count == BOOT_RAM_MAX)
+		return false;
+	boot_info.ram[boot_info.ram_count++] = (struct memory_range){ entry->base, entry->size };
+	return true;
+}
+
 static void memory_map_read(hpa_t at, const struct tag *tag)
 {
 	struct tag_memory_map map;
+	u64 unused = 0;
 
 	if (tag->size < sizeof(map))
 		return;
@@ -93,12 +110,14 @@ static void memory_map_read(hpa_t at, const struct tag *tag)
 		struct memory_map_entry entry;
 
 		window_read(hpa_add(at, offset), &entry, sizeof(entry));
-		if (entry.type != MEMORY_AVAILABLE || boot_info.ram_count == BOOT_RAM_MAX ||
-		    entry.base + entry.size < entry.base)
+		if (entry.type != MEMORY_AVAILABLE || entry.base + entry.size < entry.base)
 			continue;
-		boot_info.ram[boot_info.ram_count++] =
-			(struct memory_range){ entry.base, entry.size };
+		if (!ram_add(&entry))
+			unused += entry.size;
 	}
+	if (unused > 0)
+		log_warning("%lu MiB of memory are not used: the memory map has too many pieces",
+			    unused / MIB);
 }
 
 static void framebuffer_read(hpa_t at, const struct tag *tag)

@@ -158,14 +158,34 @@ static void no_more_ram_than_fits(void **state)
 
 	(void)state;
 	for (u32 i = 0; i < BOOT_RAM_MAX + 2; i++) {
-		map[1 + 3 * i] = i * MIB;
+		map[1 + 3 * i] = i * 2 * MIB;
 		map[2 + 3 * i] = MIB;
 		map[3 + 3 * i] = MEMORY_AVAILABLE;
 	}
 	tag(TAG_MEMORY_MAP, map, sizeof(map), 8 + sizeof(map));
 	read_all();
 	assert_int_equal(boot_info.ram_count, BOOT_RAM_MAX);
-	assert_int_equal(boot_info.ram[BOOT_RAM_MAX - 1].base, (BOOT_RAM_MAX - 1) * MIB);
+	assert_int_equal(boot_info.ram[BOOT_RAM_MAX - 1].base, (BOOT_RAM_MAX - 1) * 2 * MIB);
+	assert_non_null(strstr(fake_log.last, "2 MiB of memory are not used"));
+}
+
+static void pieces_of_memory_are_joined(void **state)
+{
+	static u64 map[1 + 3 * 2 * BOOT_RAM_MAX] = { 24 };
+
+	(void)state;
+	for (u32 i = 0; i < 2 * BOOT_RAM_MAX; i++) {
+		map[1 + 3 * i] = i * MIB + (i >= BOOT_RAM_MAX ? GIB : 0);
+		map[2 + 3 * i] = MIB;
+		map[3 + 3 * i] = MEMORY_AVAILABLE;
+	}
+	tag(TAG_MEMORY_MAP, map, sizeof(map), 8 + sizeof(map));
+	read_all();
+	assert_int_equal(boot_info.ram_count, 2);
+	assert_int_equal(boot_info.ram[0].base, 0);
+	assert_int_equal(boot_info.ram[0].size, BOOT_RAM_MAX * MIB);
+	assert_int_equal(boot_info.ram[1].base, GIB + BOOT_RAM_MAX * MIB);
+	assert_int_equal(boot_info.ram[1].size, BOOT_RAM_MAX * MIB);
 }
 
 static void odd_memory_maps(void **state)
@@ -175,7 +195,7 @@ static void odd_memory_maps(void **state)
 	static const u64 huge_entries[] = { 0xffffffff, 0, MIB, MEMORY_AVAILABLE };
 	/* A newer loader with longer entries. */
 	static const u64 longer[] = { 32, MIB,	   MIB, MEMORY_AVAILABLE,
-				      7,  2 * MIB, MIB, MEMORY_AVAILABLE,
+				      7,  3 * MIB, MIB, MEMORY_AVAILABLE,
 				      7 };
 
 	(void)state;
@@ -189,7 +209,7 @@ static void odd_memory_maps(void **state)
 	tag(TAG_MEMORY_MAP, longer, sizeof(longer), 8 + sizeof(longer));
 	read_all();
 	assert_int_equal(boot_info.ram_count, 2);
-	assert_int_equal(boot_info.ram[1].base, 2 * MIB);
+	assert_int_equal(boot_info.ram[1].base, 3 * MIB);
 }
 
 /* Tags that end before their fields do, as the last thing in the structure. */
@@ -257,6 +277,7 @@ int main(void)
 		cmocka_unit_test_setup(modules_must_be_pages, fresh),
 		cmocka_unit_test_setup(no_more_modules_than_fit, fresh),
 		cmocka_unit_test_setup(no_more_ram_than_fits, fresh),
+		cmocka_unit_test_setup(pieces_of_memory_are_joined, fresh),
 		cmocka_unit_test_setup(odd_memory_maps, fresh),
 		cmocka_unit_test_setup(cut_tags, fresh),
 		cmocka_unit_test_setup(sizes_that_lie, fresh),
