@@ -43,6 +43,8 @@ u8 *vmm_ram(const struct vmm *v, gpa_t gpa, u64 bytes)
 	bool in_low = gpa.raw <= v->low_ram_end && bytes <= v->low_ram_end - gpa.raw;
 	bool in_high = above <= v->high_ram_bytes && bytes <= v->high_ram_bytes - above;
 
+	if (in_low && gpa.raw < VM_VGA_HOLE_END && gpa.raw + bytes > VM_VGA_HOLE)
+		return NULL;
 	return in_low || in_high ? (u8 *)(VMM_RAM_BASE + gpa.raw) : NULL;
 }
 
