@@ -5,7 +5,7 @@
 #include "core/trace/log.h"
 #include "lib/x86/registers.h"
 
-static u64 nmi_count;
+static u64 nmi_count, init_count;
 
 /* A push that met the guard page below the stack cannot push its own fault either. */
 static NORETURN void double_fault(const struct frame *frame)
@@ -21,6 +21,8 @@ void trap_core(struct frame *frame)
 		irq_dispatch((u32)frame->vector);
 	else if (frame->vector == EXC_NMI)
 		nmi_count++;
+	else if (frame->vector == EXC_SX)
+		init_count++; /* an INIT from outside must not reset a running machine */
 	else if (frame->vector == EXC_MC)
 		panic_at(frame,
 			 "machine check: the hardware reports an error it could not correct");

@@ -226,7 +226,7 @@ static void run_ring3(struct thread *thread)
 		syscall_dispatch(thread);
 	else if (frame->vector >= EXC_COUNT)
 		irq_dispatch((u32)frame->vector);
-	else
+	else if (frame->vector != EXC_SX) /* an INIT from outside, redirected */
 		process_fault(thread);
 }
 

@@ -196,6 +196,7 @@ static const struct exit_row exit_rows[] = {
 		1] = { VM_EXIT_EXCEPTION, decode_exception, { 0 } },
 	[SVM_EXIT_INTR] = { VM_EXIT_INTERRUPT, NULL, { 0 } },
 	[SVM_EXIT_NMI] = { VM_EXIT_HOST_NMI, NULL, { 0 } },
+	[SVM_EXIT_INIT] = { VM_EXIT_HOST_NMI, NULL, { 0 } }, /* becomes #SX in root mode */
 	[SVM_EXIT_VINTR] = { VM_EXIT_WINDOW, NULL, { 0 } },
 	[SVM_EXIT_RDPMC] = { VM_EXIT_REFUSED_GP, NULL, { 0 } },
 	[SVM_EXIT_CPUID] = { VM_EXIT_CPUID, NULL, OPCODE2(0x0f, 0xa2) },

@@ -206,11 +206,12 @@ static struct event reinject_decode(u64 info)
 		event.type = EVENT_NMI;
 		break;
 	case EVENT_TYPE_EXC:
-		event.type = EVENT_EXCEPTION;
+		/* INT3 and INTO run again as instructions. */
+		event.type = event.vector == EXC_BP || event.vector == EXC_OF ? EVENT_NONE
+									      : EVENT_EXCEPTION;
 		break;
 	default:
-		/* A software interrupt runs again as an instruction; an external one was not taken.
-		 */
+		/* So does INT n; an external interrupt was not taken. */
 		event.type = EVENT_NONE;
 		break;
 	}
