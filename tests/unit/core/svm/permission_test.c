@@ -48,7 +48,7 @@ static void named_msrs(void **state)
 	(void)state;
 	assert_false(intercepted(1, 0x100, true)); /* FS_BASE */
 	assert_false(intercepted(0, 0x176, true)); /* SYSENTER_EIP */
-	assert_true(intercepted(0, 0x10, false)); /* TSC: QEMU forgets the offset in RDMSR */
+	assert_true(intercepted(0, 0x10, false));  /* TSC: QEMU forgets the offset in RDMSR */
 	assert_true(intercepted(0, 0x10, true));
 	assert_true(intercepted(1, 0x80, false)); /* EFER: SVME must not be seen */
 	assert_true(intercepted(1, 0x80, true));

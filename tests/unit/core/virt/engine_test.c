@@ -530,12 +530,15 @@ static void the_fpu_changes_hands(void **state)
 	fake_insn.dr0 = 0x111;
 	resident_load(&other);
 	assert_ptr_equal(boot_cpu.resident, &other);
+	assert_int_equal(fake_insn.cr0 & CR0_TS, CR0_TS); /* not for ring 3 */
 	assert_int_equal(vcpu.dr[0], 0x111);
 	assert_int_equal(fake_insn.dr3, 4);
 	resident_evict(&vcpu); /* not its turn */
 	assert_ptr_equal(boot_cpu.resident, &other);
+	fake_insn.cr0 = 0;
 	resident_evict(&other);
 	assert_null(boot_cpu.resident);
+	assert_int_equal(fake_insn.cr0 & CR0_TS, CR0_TS);
 }
 
 int main(void)
