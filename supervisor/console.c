@@ -96,19 +96,28 @@ static bool output_pump(struct supervisor *s, u32 index)
 	return ring_used(ring) > 0;
 }
 
-static void input_pump(struct supervisor *s)
+/*
+ * Bytes for the front guest; what comes while nobody runs there is dropped. True: its ring is full,
+ * and the rest stays in the port until the guest has read.
+ */
+static bool input_pump(struct supervisor *s)
 {
 	struct guest *g = &s->guest[s->front];
-	bool moved = false;
-	u64 byte;
+	bool running = g->life == VM_RUNNING;
+	struct ring *ring = running ? &guest_channel(g)->to_guest : NULL;
+	bool moved = false, full = false;
 
-	while ((byte = syscall1(SYSCALL_console_get, 0)) != ~0ULL) {
-		/* A full ring loses the byte, as a full FIFO does. */
-		if (g->life == VM_RUNNING)
-			moved |= ring_put(&guest_channel(g)->to_guest, (u8)byte);
+	while (!(full = running && ring_used(ring) >= RING_BYTES)) {
+		u64 byte = syscall1(SYSCALL_console_get, 0);
+
+		if (byte == ~0ULL)
+			break;
+		if (running)
+			moved |= ring_put(ring, (u8)byte);
 	}
 	if (moved)
 		syscall1(SYSCALL_notify, g->number);
+	return full;
 }
 
 void console_drain(struct supervisor *s, const struct guest *g)
@@ -122,9 +131,8 @@ void console_drain(struct supervisor *s, const struct guest *g)
 
 bool console_pump(struct supervisor *s)
 {
-	bool more = false;
+	bool more = input_pump(s);
 
-	input_pump(s);
 	for (u32 i = 0; i < s->guest_count; i++) {
 		if (s->guest[i].life == VM_RUNNING)
 			more |= output_pump(s, i);
