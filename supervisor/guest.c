@@ -97,7 +97,7 @@ enum err guest_start(struct supervisor *s, struct guest *g)
 	enum err err = vm_make(s, g);
 
 	if (err) {
-		struct machine_info now;
+		struct machine_info now = { 0 };
 
 		syscall1(SYSCALL_machine_info, (u64)&now);
 		ring3_log("error: VM %s does not start: %s (it wants %lu MiB, %lu MiB are free)",

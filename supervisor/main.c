@@ -32,7 +32,7 @@ static u32 module_index(const char *name, struct module_info *info)
 
 static bool manifest_read(struct supervisor *s)
 {
-	struct module_info info;
+	struct module_info info = { 0 };
 	const char *why = "the boot image has no manifest";
 
 	if (module_index("manifest", &info) != MANIFEST_NO_FILE && info.address != 0 &&
