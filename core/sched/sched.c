@@ -221,6 +221,7 @@ static void run_ring3(struct thread *thread)
 {
 	struct frame *frame = &thread->frame;
 
+	backend->release(this_cpu());
 	user_enter(frame);
 	if (frame->vector == VECTOR_SYSCALL)
 		syscall_dispatch(thread);

@@ -303,32 +303,32 @@ static bool svm_insn_done(struct vcpu *v, u32 length)
 	return true;
 }
 
-static void svm_rflags_set(struct vcpu *v, u64 rflags)
+static u64 svm_register_get(struct vcpu *v, enum vcpu_register which)
 {
-	struct vmcb_save *save = &vcpu_vmcb(v)->save;
+	const struct vmcb_save *save = &vcpu_vmcb(v)->save;
+	const u64 values[] = {
+		[VCPU_CR0] = save->cr0,	      [VCPU_CR2] = save->cr2, [VCPU_CR4] = save->cr4,
+		[VCPU_RFLAGS] = save->rflags, [VCPU_CPL] = save->cpl,
+	};
 
-	save->rflags = (save->rflags & ~RFLAGS_ARITH) | (rflags & RFLAGS_ARITH);
+	return values[which];
 }
 
-static bool svm_paging_is_on(struct vcpu *v)
+static void svm_register_set(struct vcpu *v, enum vcpu_register which, u64 value)
 {
-	return (vcpu_vmcb(v)->save.cr0 & CR0_PG) != 0;
+	struct vmcb *vmcb = vcpu_vmcb(v);
+
+	if (which == VCPU_RFLAGS)
+		vmcb->save.rflags = value;
+	else
+		vmcb->save.cr2 = value;
+	vmcb_dirty(vmcb, CLEAN_CR2);
 }
 
-static u64 svm_cr4_get(struct vcpu *v)
+/* svm_enter() gives root mode all of its registers back. */
+static void svm_release(struct cpu *cpu)
 {
-	return vcpu_vmcb(v)->save.cr4;
-}
-
-static u32 svm_cpl_get(struct vcpu *v)
-{
-	return vcpu_vmcb(v)->save.cpl;
-}
-
-static void svm_cr2_set(struct vcpu *v, u64 value)
-{
-	vcpu_vmcb(v)->save.cr2 = value;
-	vmcb_dirty(vcpu_vmcb(v), CLEAN_CR2);
+	(void)cpu;
 }
 
 static void svm_tsc_offset_set(struct vcpu *v, u64 offset)
@@ -442,14 +442,9 @@ static bool svm_nmi_window(struct vcpu *v)
 	return false; /* blocked: the IRET intercept tells */
 }
 
-static bool svm_interrupts_enabled(const struct vcpu *v)
-{
-	return (vcpu_vmcb(v)->save.rflags & RFLAGS_IF) != 0;
-}
-
 static bool svm_intr_window(struct vcpu *v)
 {
-	return svm_interrupts_enabled(v) && !in_shadow(vcpu_vmcb(v));
+	return (vcpu_vmcb(v)->save.rflags & RFLAGS_IF) && !in_shadow(vcpu_vmcb(v));
 }
 
 const struct backend svm_backend = {
@@ -462,20 +457,17 @@ const struct backend svm_backend = {
 	.vcpu_init = svm_vcpu_init,
 	.vcpu_fini = svm_vcpu_fini,
 	.run = svm_run,
+	.release = svm_release,
 	.insn_done = svm_insn_done,
 	.state_get = svm_state_get,
 	.state_set = svm_state_set,
-	.rflags_set = svm_rflags_set,
-	.paging_is_on = svm_paging_is_on,
-	.cr4_get = svm_cr4_get,
-	.cpl_get = svm_cpl_get,
-	.cr2_set = svm_cr2_set,
+	.register_get = svm_register_get,
+	.register_set = svm_register_set,
 	.msr_get = svm_msr_get,
 	.msr_set = svm_msr_set,
 	.tsc_offset_set = svm_tsc_offset_set,
 	.inject = svm_inject,
 	.offer_interrupt = svm_offer_interrupt,
 	.nmi_window = svm_nmi_window,
-	.interrupts_enabled = svm_interrupts_enabled,
 	.intr_window = svm_intr_window,
 };

@@ -22,6 +22,9 @@ struct event {
 	u32 error;
 };
 
+/* Registers that handlers read or write one by one. Only RFLAGS and CR2 can be written. */
+enum vcpu_register { VCPU_CR0, VCPU_CR2, VCPU_CR4, VCPU_RFLAGS, VCPU_CPL };
+
 #define OFFER_NONE   (-1)
 #define OFFER_WINDOW (-2)
 
@@ -46,6 +49,8 @@ struct backend {
 	/* Enters the guest; comes back with vcpu->exit and vcpu->reinject filled. Interrupts are
 	 * off and stay off; one that ended the run is still pending. */
 	void (*run)(struct vcpu *vcpu);
+	/* Ring 3 runs next, or another vCPU: registers that they use or change are root mode's. */
+	void (*release)(struct cpu *cpu);
 	/* The instruction that exited is finished: past it, out of its interrupt shadow. True: a
 	 * single-step trap is due, and DR6 says so. */
 	bool (*insn_done)(struct vcpu *vcpu, u32 length);
@@ -54,11 +59,8 @@ struct backend {
 	void (*state_get)(struct vcpu *vcpu, struct vcpu_state *state);
 	void (*state_set)(struct vcpu *vcpu, const struct vcpu_state *state);
 	/* The few single registers that handlers need. */
-	void (*rflags_set)(struct vcpu *vcpu, u64 rflags);
-	bool (*paging_is_on)(struct vcpu *vcpu);
-	u64 (*cr4_get)(struct vcpu *vcpu);
-	u32 (*cpl_get)(struct vcpu *vcpu);
-	void (*cr2_set)(struct vcpu *vcpu, u64 value);
+	u64 (*register_get)(struct vcpu *vcpu, enum vcpu_register which);
+	void (*register_set)(struct vcpu *vcpu, enum vcpu_register which, u64 value);
 	/* MSRs that live in the vendor's structure. False: not one of them. */
 	bool (*msr_get)(struct vcpu *vcpu, u32 index, u64 *value);
 	bool (*msr_set)(struct vcpu *vcpu, u32 index, u64 value);
@@ -74,12 +76,11 @@ struct backend {
 	void (*offer_interrupt)(struct vcpu *vcpu, int vector, bool ignore_tpr);
 	/* Whether the guest could take an NMI now; if not, an exit will come when it can. */
 	bool (*nmi_window)(struct vcpu *vcpu);
-	/* RFLAGS.IF, and whether the guest could take an external interrupt right now. */
-	bool (*interrupts_enabled)(const struct vcpu *vcpu);
+	/* Whether the guest could take an external interrupt right now. */
 	bool (*intr_window)(struct vcpu *vcpu);
 };
 
-static_assert(sizeof(struct backend) / sizeof(void *) == 1 + 24, "the seam stays narrow");
+static_assert(sizeof(struct backend) / sizeof(void *) <= 1 + 24, "the seam stays narrow");
 
 /* The back end of this machine, chosen once at boot. */
 extern const struct backend *backend;

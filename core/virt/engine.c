@@ -30,7 +30,8 @@ static enum verdict exit_cpuid(struct vcpu *v)
 	const struct cpuid_context context = {
 		.apic_id = v->lapic.id,
 		.apic = lapic_enabled(&v->lapic),
-		.osxsave = leaf == CPUID_FEATURES && (backend->cr4_get(v) & CR4_OSXSAVE) != 0,
+		.osxsave = leaf == CPUID_FEATURES &&
+			   (backend->register_get(v, VCPU_CR4) & CR4_OSXSAVE) != 0,
 		.xcr0 = leaf == CPUID_XSAVE ? resident_xcr0(v) : 0,
 	};
 	struct cpuid_values values = cpuid_lookup(v->cpuid, leaf, (u32)gpr[GPR_RCX], &context);
@@ -154,7 +155,7 @@ static enum verdict exit_xsetbv(struct vcpu *v)
 {
 	u64 value = v->exit.xsetbv.value;
 
-	if (!xcr0_is_valid(v, value) || backend->cpl_get(v) != 0)
+	if (!xcr0_is_valid(v, value) || backend->register_get(v, VCPU_CPL) != 0)
 		return raise_gp(v);
 	v->xcr0 = value;
 	write_xcr0(value); /* this vCPU's state is resident: it just ran */
@@ -296,12 +297,19 @@ void engine_run(struct vcpu *v)
 	}
 }
 
+static void rflags_arith_set(struct vcpu *v, u64 rflags)
+{
+	u64 old = backend->register_get(v, VCPU_RFLAGS);
+
+	backend->register_set(v, VCPU_RFLAGS, (old & ~RFLAGS_ARITH) | (rflags & RFLAGS_ARITH));
+}
+
 static bool reply_done(struct vcpu *v, u32 length)
 {
 	if (length == 0 || length > INSN_LENGTH_MAX)
 		return false;
 	if (v->page->set_rflags)
-		backend->rflags_set(v, v->page->rflags);
+		rflags_arith_set(v, v->page->rflags);
 	insn_done(v, length);
 	return true;
 }
@@ -313,7 +321,7 @@ static bool reply_exception(struct vcpu *v)
 	if (vector >= EXC_COUNT || vector == EXC_NMI)
 		return false;
 	if (vector == EXC_PF)
-		backend->cr2_set(v, v->page->cr2);
+		backend->register_set(v, VCPU_CR2, v->page->cr2);
 	vcpu_raise(v, (u8)vector, exception_has_error(vector), v->page->error_code);
 	return true;
 }

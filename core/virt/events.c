@@ -239,10 +239,10 @@ void events_collect(struct vcpu *v)
 	v->offered = OFFER_NONE;
 }
 
-bool events_wake_from_halt(const struct vcpu *v)
+bool events_wake_from_halt(struct vcpu *v)
 {
 	bool interrupt = v->extint >= 0 || lapic_pending(&v->lapic) >= 0 || extint_waits(v);
 
 	return v->nmi_pending || v->pending.type != EVENT_NONE ||
-	       (interrupt && backend->interrupts_enabled(v));
+	       (interrupt && (backend->register_get(v, VCPU_RFLAGS) & RFLAGS_IF));
 }

@@ -11,6 +11,6 @@ bool events_prepare(struct vcpu *vcpu);
 /* After an exit: what the guest took. */
 void events_collect(struct vcpu *vcpu);
 /* Whether a vCPU in HLT has a reason to go on. */
-bool events_wake_from_halt(const struct vcpu *vcpu);
+bool events_wake_from_halt(struct vcpu *vcpu);
 /* The local APIC's timer has come. */
 void vcpu_timer_fire(struct timer *timer);

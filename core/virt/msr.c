@@ -95,7 +95,7 @@ static bool msr_write_efer(struct vcpu *vcpu, u32 index, u64 value)
 
 	if ((value & ~EFER_WRITABLE) != 0 || !backend->msr_get(vcpu, index, &old))
 		return false;
-	if (((old ^ value) & EFER_LME) != 0 && backend->paging_is_on(vcpu))
+	if (((old ^ value) & EFER_LME) != 0 && (backend->register_get(vcpu, VCPU_CR0) & CR0_PG))
 		return false;
 	value = (value & ~EFER_LMA) | (old & EFER_LMA);
 	return backend->msr_set(vcpu, index, value);

@@ -73,34 +73,37 @@ static void fake_state_set(struct vcpu *v, const struct vcpu_state *state)
 	fake_backend.state = *state;
 }
 
-static void fake_rflags_set(struct vcpu *v, u64 rflags)
+static u64 fake_register_get(struct vcpu *v, enum vcpu_register which)
 {
 	(void)v;
-	fake_backend.rflags = rflags;
+	switch (which) {
+	case VCPU_CR0:
+		return fake_backend.paging_is_on ? CR0_PE | CR0_PG : 0;
+	case VCPU_CR2:
+		return fake_backend.cr2;
+	case VCPU_CR4:
+		return fake_backend.cr4;
+	case VCPU_RFLAGS:
+		return fake_backend.rflags | (fake_backend.interrupts_enabled ? RFLAGS_IF : 0);
+	default:
+		return fake_backend.cpl;
+	}
 }
 
-static bool fake_paging_is_on(struct vcpu *v)
+static void fake_register_set(struct vcpu *v, enum vcpu_register which, u64 value)
 {
 	(void)v;
-	return fake_backend.paging_is_on;
+	assert(which == VCPU_RFLAGS || which == VCPU_CR2);
+	if (which == VCPU_RFLAGS)
+		fake_backend.rflags = value;
+	else
+		fake_backend.cr2 = value;
 }
 
-static u64 fake_cr4_get(struct vcpu *v)
+static void fake_release(struct cpu *cpu)
 {
-	(void)v;
-	return fake_backend.cr4;
-}
-
-static u32 fake_cpl_get(struct vcpu *v)
-{
-	(void)v;
-	return fake_backend.cpl;
-}
-
-static void fake_cr2_set(struct vcpu *v, u64 value)
-{
-	(void)v;
-	fake_backend.cr2 = value;
+	(void)cpu;
+	fake_backend.releases++;
 }
 
 static u64 *msr_place(u32 index)
@@ -157,12 +160,6 @@ static bool fake_nmi_window(struct vcpu *v)
 	return fake_backend.nmi_window;
 }
 
-static bool fake_interrupts_enabled(const struct vcpu *v)
-{
-	(void)v;
-	return fake_backend.interrupts_enabled;
-}
-
 static bool fake_intr_window(struct vcpu *v)
 {
 	(void)v;
@@ -179,21 +176,18 @@ static const struct backend fake_operations = {
 	.vcpu_init = fake_vcpu_init,
 	.vcpu_fini = fake_vcpu_fini,
 	.run = fake_run,
+	.release = fake_release,
 	.insn_done = fake_insn_done,
 	.state_get = fake_state_get,
 	.state_set = fake_state_set,
-	.rflags_set = fake_rflags_set,
-	.paging_is_on = fake_paging_is_on,
-	.cr4_get = fake_cr4_get,
-	.cpl_get = fake_cpl_get,
-	.cr2_set = fake_cr2_set,
+	.register_get = fake_register_get,
+	.register_set = fake_register_set,
 	.msr_get = fake_msr_get,
 	.msr_set = fake_msr_set,
 	.tsc_offset_set = fake_tsc_offset_set,
 	.inject = fake_inject,
 	.offer_interrupt = fake_offer_interrupt,
 	.nmi_window = fake_nmi_window,
-	.interrupts_enabled = fake_interrupts_enabled,
 	.intr_window = fake_intr_window,
 };
 

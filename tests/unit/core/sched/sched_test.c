@@ -11,6 +11,7 @@
 #include "core/sched/sched.h"
 #include "core/sys/process.h"
 #include "lib/x86/registers.h"
+#include "tests/support/fake_backend.h"
 #include "tests/support/fake_devices.h"
 #include "tests/support/fake_insn.h"
 #include "tests/support/fake_ring3.h"
@@ -70,6 +71,7 @@ static int fresh(void **state)
 {
 	(void)state;
 	fake_insn_reset();
+	fake_backend_reset();
 	fake_insn.on_wait = nobody_is_ready;
 	fake_devices = (struct fake_devices){ 0 };
 	fake_ring3 = ring3;

@@ -483,7 +483,7 @@ static void reply_done_with_flags(void **state)
 	assert_int_equal(fake_backend.rflags, 0);
 	page.set_rflags = 1;
 	assert_true(reply(VCPU_REPLY_DONE));
-	assert_int_equal(fake_backend.rflags, 0x8d5);
+	assert_int_equal(fake_backend.rflags, 0x8d5 | RFLAGS_IF);
 }
 
 static void reply_exception(void **state)
