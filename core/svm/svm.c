@@ -7,7 +7,6 @@
 #include "core/mem/core_map.h"
 #include "core/mem/heap.h"
 #include "core/sched/sched.h"
-#include "core/trace/log.h"
 #include "core/virt/events.h"
 #include "lib/x86/registers.h"
 
@@ -34,13 +33,6 @@ static bool svm_matches(void)
 
 	/* "AuthenticAMD" and "HygonGenuine" */
 	return id.ebx == 0x68747541 || id.ebx == 0x6f677948;
-}
-
-static bool require(bool present, const char *missing, const char *remedy)
-{
-	if (!present)
-		log_error("this machine lacks %s: %s", missing, remedy);
-	return present;
 }
 
 static bool is_tcg(void)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/mem/paging.h"
+#include "core/trace/log.h"
 #include "lib/abi/vcpu.h"
 #include "lib/base/err.h"
 
@@ -87,3 +88,11 @@ extern const struct backend *backend;
 
 /* Chooses it and runs its preflight; false: nothing here can run a VM, and the log says why. */
 bool backend_select(void);
+
+/* For preflight(): logs what is missing and what to do about it. */
+static inline bool require(bool present, const char *missing, const char *remedy)
+{
+	if (!present)
+		log_error("this machine lacks %s: %s", missing, remedy);
+	return present;
+}

@@ -289,6 +289,7 @@ enum vmx_exit {
 #define MSR_VMX_TRUE_EXIT      0x48fU
 #define MSR_VMX_TRUE_ENTRY     0x490U
 #define VMX_BASIC_REVISION     BITS64(30, 0)
+#define VMX_BASIC_WB	       (6ULL << 50) /* memory type of VMX structures */
 #define VMX_BASIC_TRUE	       BIT64(55)    /* the TRUE capability MSRs exist */
 #define VMX_MISC_TIMER_SHIFT   BITS64(4, 0) /* the preemption timer's tick, a power of two of TSC */
 #define VMX_EPT_WALK4	       BIT64(6)
