@@ -3,9 +3,9 @@
 
 #include "core/trace/log.h"
 
-extern const struct backend svm_backend;
+extern const struct backend svm_backend, vmx_backend;
 
-static const struct backend *const backends[] = { &svm_backend };
+static const struct backend *const backends[] = { &svm_backend, &vmx_backend };
 
 const struct backend *backend;
 

@@ -250,3 +250,35 @@ struct cpuid_values cpuid_lookup(const struct cpuid_table *t, u32 leaf, u32 subl
 	}
 	return v;
 }
+
+u64 cpuid_cr4_bits(const struct cpuid_table *t)
+{
+	const struct cpuid_values *one = &t->basic[1], *seven = &t->basic[CPUID_STRUCTURED];
+	const struct {
+		u32 word, bit;
+		u64 cr4;
+	} rows[] = {
+		{ one->edx, CPUID_1_EDX_VME, CR4_VME | CR4_PVI },
+		{ one->edx, CPUID_1_EDX_TSC, CR4_TSD },
+		{ one->edx, CPUID_1_EDX_DE, CR4_DE },
+		{ one->edx, CPUID_1_EDX_PSE, CR4_PSE },
+		{ one->edx, CPUID_1_EDX_PAE, CR4_PAE },
+		{ one->edx, CPUID_1_EDX_MCE, CR4_MCE },
+		{ one->edx, CPUID_1_EDX_PGE, CR4_PGE },
+		{ one->edx, CPUID_1_EDX_FXSR, CR4_OSFXSR },
+		{ one->edx, CPUID_1_EDX_SSE, CR4_OSXMMEXCPT },
+		{ one->ecx, CPUID_1_ECX_PCID, CR4_PCIDE },
+		{ one->ecx, CPUID_1_ECX_XSAVE, CR4_OSXSAVE },
+		{ seven->ebx, CPUID_7_EBX_FSGSBASE, CR4_FSGSBASE },
+		{ seven->ebx, CPUID_7_EBX_SMEP, CR4_SMEP },
+		{ seven->ebx, CPUID_7_EBX_SMAP, CR4_SMAP },
+		{ seven->ecx, CPUID_7_ECX_UMIP, CR4_UMIP },
+	};
+	u64 bits = CR4_PCE;
+
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].word & rows[i].bit)
+			bits |= rows[i].cr4;
+	}
+	return bits;
+}

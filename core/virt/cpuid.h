@@ -43,3 +43,6 @@ struct cpuid_context {
 /* The answer for one leaf; zeroes where the policy has nothing. */
 struct cpuid_values cpuid_lookup(const struct cpuid_table *table, u32 leaf, u32 subleaf,
 				 const struct cpuid_context *context);
+
+/* The bits of CR4 that belong to what the table offers: a guest may set these and no others. */
+u64 cpuid_cr4_bits(const struct cpuid_table *table);

@@ -203,6 +203,7 @@ static enum verdict (*const handlers[VM_EXIT_COUNT])(struct vcpu *v) = {
 	[VM_EXIT_IRET] = exit_window,	    [VM_EXIT_EXCEPTION] = exit_exception,
 	[VM_EXIT_CR8] = exit_cr8,	    [VM_EXIT_XSETBV] = exit_xsetbv,
 	[VM_EXIT_CACHE] = exit_done,	    [VM_EXIT_PAUSE] = exit_done,
+	[VM_EXIT_CR] = exit_nothing, /* back to the instruction: nothing is watched now */
 	[VM_EXIT_REFUSED] = exit_refused,   [VM_EXIT_REFUSED_GP] = raise_gp,
 	[VM_EXIT_RAM_FAULT] = exit_stop,    [VM_EXIT_MSR] = exit_msr,
 	[VM_EXIT_IO] = exit_to_vmm,	    [VM_EXIT_MMIO] = exit_to_vmm,

@@ -45,6 +45,18 @@ u64 resident_xcr0(const struct vcpu *v)
 	return read_xcr0();
 }
 
+u64 resident_dr6(const struct vcpu *v)
+{
+	return this_cpu()->resident == v ? read_dr6() : v->dr6;
+}
+
+void resident_dr6_set(struct vcpu *v, u64 value)
+{
+	v->dr6 = value;
+	if (this_cpu()->resident == v)
+		write_dr6(value);
+}
+
 void resident_evict(struct vcpu *v)
 {
 	struct cpu *cpu = this_cpu();
@@ -59,6 +71,7 @@ void resident_evict(struct vcpu *v)
 	v->dr[1] = read_dr1();
 	v->dr[2] = read_dr2();
 	v->dr[3] = read_dr3();
+	v->dr6 = read_dr6();
 	if (cpu_features.rdtscp)
 		v->tsc_aux = rdmsr(MSR_IA32_TSC_AUX);
 	cpu->resident = NULL;
@@ -79,6 +92,7 @@ void resident_load(struct vcpu *v)
 	write_dr1(v->dr[1]);
 	write_dr2(v->dr[2]);
 	write_dr3(v->dr[3]);
+	write_dr6(v->dr6);
 	if (cpu_features.rdtscp)
 		wrmsr(MSR_IA32_TSC_AUX, v->tsc_aux);
 	cpu->resident = v;

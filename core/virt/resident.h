@@ -1,6 +1,6 @@
 /*
  * State that stays in the processor over exits and is switched only when another vCPU gets the
- * processor: FPU and SIMD registers, XCR0, DR0-3, TSC_AUX. Root mode uses none of them.
+ * processor: FPU and SIMD registers, XCR0, DR0-3 and DR6, TSC_AUX. Root mode uses none of them.
  */
 #pragma once
 
@@ -12,5 +12,8 @@ struct vcpu;
 void resident_load(struct vcpu *vcpu);
 /* Saves this vCPU's state if it is in the processor. */
 void resident_evict(struct vcpu *vcpu);
+/* DR6, where the back end's structure does not hold it. */
+u64 resident_dr6(const struct vcpu *vcpu);
+void resident_dr6_set(struct vcpu *vcpu, u64 value);
 /* The XCR0 of this vCPU now. */
 u64 resident_xcr0(const struct vcpu *vcpu);

@@ -32,6 +32,7 @@ enum err vcpu_create(struct vm *vm, u32 index)
 	v->offered = OFFER_NONE;
 	v->events = true;
 	v->xcr0 = XCR0_X87;
+	v->dr6 = DR6_RESET;
 	v->page = heap_shared_alloc(sizeof(*v->page), process_owner(vm->process));
 	v->fpu = heap_try_alloc(cpu_features.xsave_bytes);
 	if (!v->page || !v->fpu) {

@@ -48,6 +48,7 @@ struct vcpu {
 	u64 xcr0;
 	u64 tsc_aux;
 	u64 dr[4];
+	u64 dr6;
 	void *fpu; /* XSAVE area, cpu_features.xsave_bytes */
 };
 

@@ -1,0 +1,203 @@
+/* From the VMCS's exit fields to a struct vm_exit. SDM, "VM-Exit Information Fields". */
+#include "core/cpu/cpu.h"
+#include "core/cpu/insn.h"
+#include "core/cpu/timer.h"
+#include "core/virt/resident.h"
+#include "core/vmx/check.h"
+#include "core/vmx/insn.h"
+#include "core/vmx/vmx.h"
+#include "lib/x86/registers.h"
+
+#define QUAL_DEBUG (DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3 | DR6_BD | DR6_BS)
+
+struct exit_row {
+	u32 reason; /* enum vm_exit_reason */
+	void (*decode)(struct vcpu *v);
+	bool insn; /* an instruction of known length */
+};
+
+static u64 edx_eax(const struct vcpu *v)
+{
+	const u64 *gpr = v->page->gpr;
+
+	return (gpr[GPR_RDX] & 0xffffffff) << 32 | (gpr[GPR_RAX] & 0xffffffff);
+}
+
+static void decode_raw(struct vcpu *v)
+{
+	v->exit.unknown.code = vmread(VMCS_EXIT_REASON);
+	v->exit.unknown.info1 = vmread(VMCS_EXIT_QUALIFICATION);
+	v->exit.unknown.info2 = vmread(VMCS_GUEST_PHYSICAL);
+}
+
+static void decode_rdmsr(struct vcpu *v)
+{
+	v->exit.msr.index = (u32)v->page->gpr[GPR_RCX];
+	v->exit.msr.write = 0;
+}
+
+static void decode_wrmsr(struct vcpu *v)
+{
+	v->exit.msr.index = (u32)v->page->gpr[GPR_RCX];
+	v->exit.msr.write = 1;
+	v->exit.msr.value = edx_eax(v);
+}
+
+static void decode_xsetbv(struct vcpu *v)
+{
+	v->exit.xsetbv.index = (u32)v->page->gpr[GPR_RCX];
+	v->exit.xsetbv.value = edx_eax(v);
+}
+
+static void decode_io(struct vcpu *v)
+{
+	u64 qualification = vmread(VMCS_EXIT_QUALIFICATION);
+
+	v->exit.io.port = (u16)field_get(QUAL_IO_PORT, qualification);
+	v->exit.io.size = (u8)(field_get(QUAL_IO_SIZE, qualification) + 1);
+	v->exit.io.in = (qualification & QUAL_IO_IN) != 0;
+	v->exit.io.string = (qualification & QUAL_IO_STRING) != 0;
+	v->exit.io.value = (u32)v->page->gpr[GPR_RAX];
+	if (v->exit.io.string)
+		v->exit.insn_length = 0; /* the VMM decodes it */
+}
+
+static void block_nmi(void)
+{
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
+}
+
+/* An IRET that ends an NMI handler opens NMIs before it faults: it will run again. */
+static void undo_nmi_unblocking(bool unblocked)
+{
+	if (unblocked && !(vmread(VMCS_VECTORING_EVENT) & VMX_EVENT_VALID))
+		block_nmi();
+}
+
+static void decode_ept_violation(struct vcpu *v)
+{
+	u64 qualification = vmread(VMCS_EXIT_QUALIFICATION);
+	gpa_t gpa = GPA(vmread(VMCS_GUEST_PHYSICAL));
+
+	undo_nmi_unblocking((qualification & QUAL_NMI_UNBLOCKING) != 0);
+	if (vm_is_ram(v->vm, gpa)) {
+		v->exit.reason = VM_EXIT_RAM_FAULT;
+		decode_raw(v);
+		return;
+	}
+	v->exit.mmio.gpa = gpa.raw;
+	v->exit.mmio.access = ((qualification & QUAL_EPT_WRITE) ? MMIO_WRITE : 0) |
+			      ((qualification & QUAL_EPT_FETCH) ? MMIO_FETCH : 0);
+}
+
+/*
+ * The exit came before the exception's effects: DR6 and DR7.GD are ours to change. In the shadow of
+ * MOV SS or STI an entry demands that a single-step trap be pending when TF is set.
+ */
+static void decode_debug(struct vcpu *v)
+{
+	u64 qualification = vmread(VMCS_EXIT_QUALIFICATION);
+
+	resident_dr6_set(v, (resident_dr6(v) & ~(DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3)) |
+				    (qualification & QUAL_DEBUG));
+	vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
+	if ((vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKED_SHADOW) &&
+	    (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
+		vmwrite(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS);
+}
+
+static void decode_exception(struct vcpu *v)
+{
+	u64 info = vmread(VMCS_EXIT_EVENT);
+	u64 type = field_get(VMX_EVENT_TYPE, info);
+	u32 vector = (u32)field_get(VMX_EVENT_VECTOR, info);
+
+	if (type == VMX_EVENT_NMI) {
+		v->exit.reason = VM_EXIT_HOST_NMI;
+		__asm__ volatile("int $2"); /* the exit took it; root mode's handler counts it */
+		return;
+	}
+	undo_nmi_unblocking((info & VMX_EVENT_NMI_UNBLOCKING) != 0 && vector != EXC_DF);
+	if (type == VMX_EVENT_PRIVILEGED) /* INT1 is a trap: behind the instruction */
+		vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSN_LENGTH));
+	else if (vector == EXC_DB)
+		decode_debug(v);
+	v->exit.exception.vector = vector;
+	v->exit.exception.has_error = (info & VMX_EVENT_ERROR_VALID) != 0;
+	v->exit.exception.error = vmread(VMCS_EXIT_EVENT_ERROR);
+}
+
+static void decode_cr(struct vcpu *v)
+{
+	u64 qualification = vmread(VMCS_EXIT_QUALIFICATION);
+	u64 value = v->page->gpr[field_get(QUAL_CR_REGISTER, qualification)];
+
+	/* CR4: only bits that CPUID does not offer are watched. */
+	if (field_get(QUAL_CR_TYPE, qualification) != 0 ||
+	    field_get(QUAL_CR_NUMBER, qualification) != 0 || !vmx_cr0_write(value))
+		v->exit.reason = VM_EXIT_REFUSED_GP;
+}
+
+/* The deadline that it stood for has come, perhaps before the local APIC's own interrupt. */
+static void decode_preemption_timer(struct vcpu *v)
+{
+	(void)v;
+	timer_interrupt();
+}
+
+static void decode_failed(struct vcpu *v)
+{
+	decode_raw(v);
+	vmx_entry_failure_log(v->vm->name, v->index, v->exit.unknown.code, v->exit.unknown.info1);
+}
+
+/* Indexed by basic exit reason; a row without a reason stands for an exit that nobody asked for. */
+static const struct exit_row exit_rows[VMX_EXIT_COUNT] = {
+	[VMX_EXIT_EXCEPTION] = { VM_EXIT_EXCEPTION, decode_exception, false },
+	[VMX_EXIT_INTERRUPT] = { VM_EXIT_INTERRUPT, NULL, false },
+	[VMX_EXIT_TRIPLE_FAULT] = { VM_EXIT_SHUTDOWN, decode_raw, false },
+	[VMX_EXIT_INIT] = { VM_EXIT_HOST_NMI, NULL, false }, /* an INIT from outside is ignored */
+	[VMX_EXIT_SIPI] = { VM_EXIT_HOST_NMI, NULL, false },
+	[VMX_EXIT_INTERRUPT_WINDOW] = { VM_EXIT_WINDOW, NULL, false },
+	[VMX_EXIT_NMI_WINDOW] = { VM_EXIT_WINDOW, NULL, false },
+	[VMX_EXIT_CPUID] = { VM_EXIT_CPUID, NULL, true },
+	[VMX_EXIT_GETSEC] = { VM_EXIT_REFUSED, NULL, false },
+	[VMX_EXIT_HLT] = { VM_EXIT_HLT, NULL, true },
+	[VMX_EXIT_INVD] = { VM_EXIT_CACHE, NULL, true },
+	[VMX_EXIT_RDPMC] = { VM_EXIT_REFUSED_GP, NULL, false },
+	[VMX_EXIT_RSM] = { VM_EXIT_REFUSED, NULL, false },
+	[VMX_EXIT_VMCALL... VMX_EXIT_VMXON] = { VM_EXIT_REFUSED, NULL, false },
+	[VMX_EXIT_CR] = { VM_EXIT_CR, decode_cr, false },
+	[VMX_EXIT_IO] = { VM_EXIT_IO, decode_io, true },
+	[VMX_EXIT_RDMSR] = { VM_EXIT_MSR, decode_rdmsr, true },
+	[VMX_EXIT_WRMSR] = { VM_EXIT_MSR, decode_wrmsr, true },
+	[VMX_EXIT_GUEST_STATE] = { VM_EXIT_ENTRY_FAILED, decode_failed, false },
+	[VMX_EXIT_MSR_LOADING] = { VM_EXIT_ENTRY_FAILED, decode_failed, false },
+	[VMX_EXIT_MWAIT] = { VM_EXIT_REFUSED, NULL, false },
+	[VMX_EXIT_MONITOR] = { VM_EXIT_REFUSED, NULL, false },
+	[VMX_EXIT_PAUSE] = { VM_EXIT_PAUSE, NULL, true },
+	[VMX_EXIT_MACHINE_CHECK] = { VM_EXIT_ENTRY_FAILED, decode_failed, false },
+	[VMX_EXIT_TPR_THRESHOLD] = { VM_EXIT_WINDOW, NULL, false },
+	[VMX_EXIT_EPT_VIOLATION] = { VM_EXIT_MMIO, decode_ept_violation, false },
+	[VMX_EXIT_EPT_MISCONFIGURED] = { VM_EXIT_RAM_FAULT, decode_raw, false },
+	[VMX_EXIT_INVEPT] = { VM_EXIT_REFUSED, NULL, false },
+	[VMX_EXIT_PREEMPTION_TIMER] = { VM_EXIT_INTERRUPT, decode_preemption_timer, false },
+	[VMX_EXIT_INVVPID] = { VM_EXIT_REFUSED, NULL, false },
+	[VMX_EXIT_WBINVD] = { VM_EXIT_CACHE, NULL, true },
+	[VMX_EXIT_XSETBV] = { VM_EXIT_XSETBV, decode_xsetbv, true },
+};
+
+static const struct exit_row unknown_row = { VM_EXIT_UNKNOWN, decode_raw, false };
+
+void vmx_exit_decode(struct vcpu *v)
+{
+	u64 basic = field_get(EXIT_REASON_BASIC, vmread(VMCS_EXIT_REASON));
+	const struct exit_row *row = &unknown_row;
+
+	if (basic < VMX_EXIT_COUNT && exit_rows[basic].reason != VM_EXIT_NONE)
+		row = &exit_rows[basic];
+	v->exit.reason = row->reason;
+	v->exit.insn_length = row->insn ? (u32)vmread(VMCS_EXIT_INSN_LENGTH) : 0;
+	if (row->decode)
+		row->decode(v);
+}

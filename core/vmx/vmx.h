@@ -1,0 +1,71 @@
+/* The VT-x back end's own structures; nothing outside this folder sees them. */
+#pragma once
+
+#include "core/virt/vm.h"
+#include "core/vmx/insn.h"
+#include "core/vmx/vmcs.h"
+
+/* What SYSCALL, SWAPGS and a page fault of ring 3 use; the VMCS does not switch it. */
+struct vmx_registers {
+	u64 star, lstar, cstar, fmask, kernel_gs_base, cr2;
+};
+
+struct table_pointer {
+	u16 limit;
+	u64 base;
+} PACKED;
+
+struct vmx_cpu {
+	void *vmxon;
+	struct vmx_vcpu *current; /* whose VMCS is current */
+	struct vmx_vcpu *loaded;  /* whose registers are in the processor, NULL: root mode's */
+	struct vmx_registers registers; /* root mode's */
+	struct table_pointer gdtr, idtr;
+};
+
+struct vmx_vcpu {
+	void *vmcs;
+	u32 *apic;	 /* virtual-APIC page: TPR for MOV to CR8 */
+	struct cpu *cpu; /* where it ran last */
+	bool launched;
+	bool timer_armed;	 /* the preemption timer ends the run in time */
+	bool event_injected;	 /* the next entry takes an event in */
+	bool interrupt_injected; /* and it is the interrupt on offer */
+	u32 proc;		 /* primary controls, as they are in the VMCS */
+	u32 tpr_threshold;
+	u16 vpid;
+	u64 ept_pointer;
+	u64 host_rsp; /* as it is in the VMCS */
+	u64 rsp;      /* the guest's, as it is in the VMCS */
+	struct vmx_registers registers;
+};
+
+/*
+ * Enters the guest and comes back with root mode's registers whole. Not VMX_OK: the processor
+ * refused before it loaded any of the guest's state. run.S
+ */
+enum vmx_result vmx_enter(u64 *gpr, bool launched, u64 *host_rsp);
+/* Where the processor goes at an exit. */
+extern const char vmx_exit_entry[];
+
+/* Decodes the exit into vcpu->exit. */
+void vmx_exit_decode(struct vcpu *vcpu);
+
+/* Makes this vCPU's VMCS the current one. */
+void vmx_select(struct vmx_vcpu *x);
+
+void vmx_state_get(struct vcpu *vcpu, struct vcpu_state *state);
+void vmx_state_set(struct vcpu *vcpu, const struct vcpu_state *state);
+u64 vmx_register_get(struct vcpu *vcpu, enum vcpu_register which);
+void vmx_register_set(struct vcpu *vcpu, enum vcpu_register which, u64 value);
+bool vmx_msr_get(struct vcpu *vcpu, u32 index, u64 *value);
+bool vmx_msr_set(struct vcpu *vcpu, u32 index, u64 value);
+/* CR0 and CR4 bits that the guest does not own, and what it sees of them. */
+void vmx_control_registers_init(const struct vcpu *vcpu);
+/* A MOV to CR0 that touches them. False: it takes #GP(0). */
+bool vmx_cr0_write(u64 value);
+
+static inline struct vmx_vcpu *vmx_vcpu(const struct vcpu *vcpu)
+{
+	return vcpu->virt;
+}
