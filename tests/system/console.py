@@ -66,7 +66,7 @@ def write_manifest(folder, vms):
     return manifest
 
 
-def make_iso(folder, vms, core_cmdline="qemu-exit"):
+def make_iso(folder, vms, core_cmdline="emulator-exit"):
     iso = folder / "ringfence.iso"
     command = [BUILD / "ringfence-image", "--manifest", write_manifest(folder, vms), "--iso", iso]
     for program in ("core", "supervisor", "vmm"):
@@ -202,7 +202,7 @@ def make_damaged_iso(folder, vms, name, change):
     (boot / "grub").mkdir(parents=True)
     files = folder / "files"
     command = [BUILD / "ringfence-image", "--manifest", write_manifest(folder, vms)]
-    _call(*command, "--output", files, "--core-cmdline", "qemu-exit")
+    _call(*command, "--output", files, "--core-cmdline", "emulator-exit")
     for file in files.iterdir():
         file.rename(boot / ("grub/grub.cfg" if file.name == "grub.cfg" else file.name))
     for program in ("core", "supervisor", "vmm"):
