@@ -22,7 +22,8 @@
 #define FADT_PM1B_CNT	 68
 #define MADT_ENTRIES	 44
 #define PM1_SCI_EN	 BIT32(0)
-#define PM1_BUTTON	 BIT32(8) /* in status and enable */
+#define PM1_BUTTON	 BIT32(8)   /* in status and enable */
+#define IOAPIC_USUAL	 0xfec00000 /* MultiProcessor Specification, "Default Configurations" */
 #define AML_PACKAGE	 0x12
 #define AML_BYTE_PREFIX	 0x0a
 
@@ -49,7 +50,7 @@ struct table_header {
 static_assert(sizeof(struct table_header) == 36, "ACPI");
 static_assert(offsetof(struct rsdp, length) == 20, "ACPI 1.0 ends here");
 
-struct acpi_info acpi_info;
+struct acpi_info acpi_info = { .sci_irq = 0xffff }; /* until a FADT says which */
 
 static bool address_is_sane(hpa_t at)
 {
@@ -212,8 +213,9 @@ void acpi_init(void)
 	for (u32 i = 0; i < ARRAY_SIZE(acpi_info.isa_gsi); i++)
 		acpi_info.isa_gsi[i] = i;
 	if (boot_info.rsdp.raw == 0) {
-		log_warning(
-			"no ACPI tables from the boot loader: no interrupt-driven console, no power-off");
+		log_warning("no ACPI tables from the boot loader: one I/O APIC where most PCs have "
+			    "it is assumed; no power-off");
+		acpi_info.ioapic[acpi_info.ioapic_count++].address = HPA(IOAPIC_USUAL);
 		return;
 	}
 	window_read(boot_info.rsdp, &rsdp, offsetof(struct rsdp, length));

@@ -24,7 +24,8 @@
 #define COM1_STATUS 0x3fd
 #define COM1_THR_EMPTY 0x20
 #define MACHINE_REFUSED 0x12 /* as in machine.h */
-#define PORT_DEBUG_EXIT 0xf4 /* as in machine.c */
+#define PORT_QEMU_EXIT 0xf4 /* these two as in machine.c */
+#define PORT_BOCHS_OUT 0xe9
 
 #define PHYS(symbol) (symbol - LAYOUT_IMAGE)
 
@@ -117,9 +118,9 @@ no_long_mode:
 
 	/* The option is looked for in all of the boot information: its first u32 is its size. */
 4:	movl (%ebp), %edx
-5:	movl $qemu_exit_text, %esi
+5:	movl $exit_option, %esi
 	movl %ebp, %edi
-	movl $qemu_exit_text_end - qemu_exit_text, %ecx
+	movl $exit_option_end - exit_option, %ecx
 	repe cmpsb
 	je 6f
 	incl %ebp
@@ -127,13 +128,14 @@ no_long_mode:
 	jnz 5b
 	jmp 7f
 6:	movb $MACHINE_REFUSED, %al
-	outb %al, $PORT_DEBUG_EXIT
+	outb %al, $PORT_QEMU_EXIT
+	outb %al, $PORT_BOCHS_OUT
 7:	hlt
 	jmp 7b
 
-qemu_exit_text:
-	.ascii "qemu-exit"
-qemu_exit_text_end:
+exit_option:
+	.ascii "emulator-exit"
+exit_option_end:
 no_long_mode_text:
 	.ascii "ringfence: this processor has no 64-bit mode with no-execute pages (CPUID 80000001h "
 	.ascii "EDX bits 29 and 20): a 64-bit x86 processor is needed, with NX (XD, Execute "

@@ -8,10 +8,11 @@
 #include "core/trace/log.h"
 #include "lib/x86/registers.h"
 
-#define PORT_DEBUG_EXIT 0xf4 /* QEMU's isa-debug-exit as the launcher places it */
-#define PM1_SLP_TYP	BITS64(12, 10)
-#define PM1_SLP_EN	BIT64(13)
-#define OFF_WAIT_LOOPS	10000000U
+#define PORT_QEMU_EXIT 0xf4 /* isa-debug-exit as the launcher places it */
+#define PORT_BOCHS_OUT 0xe9 /* port_e9_hack: its bytes go to Bochs' standard output */
+#define PM1_SLP_TYP    BITS64(12, 10)
+#define PM1_SLP_EN     BIT64(13)
+#define OFF_WAIT_LOOPS 10000000U
 
 static void acpi_power_off(void)
 {
@@ -28,8 +29,10 @@ static void acpi_power_off(void)
 void machine_off(enum machine_end end)
 {
 	serial_drain();
-	if (boot_option("qemu-exit"))
-		out8(PORT_DEBUG_EXIT, (u8)end);
+	if (boot_option("emulator-exit")) {
+		out8(PORT_QEMU_EXIT, (u8)end);
+		out8(PORT_BOCHS_OUT, (u8)end);
+	}
 	/* A panicked machine stays on, so that the screen can be read. */
 	if (end == MACHINE_DONE || end == MACHINE_VM_FAILED)
 		acpi_power_off();

@@ -1,7 +1,7 @@
 /* The end of the machine's run. */
 #pragma once
 
-/* Why the machine stops; an emulator's exit status is made from it (option qemu-exit). */
+/* Why the machine stops; an emulator's exit status is made from it (option emulator-exit). */
 enum machine_end {
 	MACHINE_DONE = 0x10,	  /* every VM ended in order */
 	MACHINE_VM_FAILED = 0x11, /* a VM crashed */

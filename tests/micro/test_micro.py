@@ -113,7 +113,7 @@ def test_bare(name):
     LOGS.mkdir(parents=True, exist_ok=True)
     elf = console.BUILD / "tests" / "micro" / f"{name}.elf"
     what = ["-kernel", str(elf), "-append", "bare tcg"]
-    machine = console.Machine(LOGS / f"bare-{name}.log", what, memory=64)
+    machine = console.Qemu(LOGS / f"bare-{name}.log", what, memory=64)
     try:
         machine.expect(rf"MICRO PASS {name} \(\d+ checks\)")
         machine.ends(1)

@@ -79,6 +79,12 @@ def bare(log_path, machines):
     return boot
 
 
+@pytest.fixture(params=console.MACHINES.values(), ids=console.MACHINES)
+def on(request):
+    """For a test that shall run on every kind of machine: options for `ringfence`, `boot_iso`."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory):
     """A guest at its shell, for all tests of a file that only look."""

@@ -1,7 +1,7 @@
 """An emulated machine whose serial console a test reads and types on.
 
-`Ringfence` boots the real image from a manifest; `Bare` boots a kernel without a hypervisor, to
-compare with. Every wait ends: its seconds are multiplied by RINGFENCE_TIMEOUT_SCALE.
+`boot_iso` boots the real image, in QEMU or in Bochs; `boot_bare` boots a kernel without a hypervisor,
+to compare with. Every wait ends: its seconds are multiplied by RINGFENCE_TIMEOUT_SCALE.
 """
 import json
 import os
@@ -22,7 +22,7 @@ SCALE = float(os.environ.get("RINGFENCE_TIMEOUT_SCALE", "1"))
 BOOT_SECONDS = 240
 REPLY_SECONDS = 120
 
-# What QEMU ends with when the core writes its exit device: (value << 1) | 1.
+# What the emulator ends with when the core says how it went: (value << 1) | 1.
 ALL_ENDED = 33
 VM_FAILED = 35
 CORE_REFUSED = 37
@@ -66,7 +66,7 @@ def write_manifest(folder, vms):
     return manifest
 
 
-def make_iso(folder, vms, core_cmdline="qemu-exit"):
+def make_iso(folder, vms, core_cmdline="emulator-exit"):
     iso = folder / "ringfence.iso"
     command = [BUILD / "ringfence-image", "--manifest", write_manifest(folder, vms), "--iso", iso]
     for program in ("core", "supervisor", "vmm"):
@@ -76,30 +76,16 @@ def make_iso(folder, vms, core_cmdline="qemu-exit"):
 
 
 class Machine:
-    """QEMU with its first serial port as console. With icount, time is instructions: a loaded
-    test machine changes nothing but the wall time."""
+    """An emulator whose standard input and output are the console."""
 
-    def __init__(self, log, what, cpu="EPYC", memory=768, firmware="bios", icount="sleep=off", cpus=1,
-                 emulator="qemu-system-x86_64", extra=()):
-        command = ["-machine", "q35", "-accel", "tcg", "-cpu", cpu, "-m", str(memory)]
-        command += ["-smp", str(cpus), "-display", "none", "-nic", "none", "-monitor", "none"]
-        # A folder of its own: the path of a socket must be short.
-        self._folder = tempfile.TemporaryDirectory(prefix="ringfence.")
-        self._monitor = f"{self._folder.name}/monitor"
-        command += ["-qmp", f"unix:{self._monitor},server=on,wait=off"]
-        command += ["-no-reboot", "-chardev", "stdio,id=console,signal=off"]
-        command += ["-serial", "chardev:console"]
-        command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
-        # OVMF waits 1.5 s for a TPM: minutes, if an instruction took a nanosecond.
-        if icount and firmware != "uefi":
-            command += ["-icount", f"shift=0,{icount}", "-rtc", "base=2026-01-01,clock=vm"]
-        if firmware == "uefi":
-            command += ["-bios", OVMF]
+    patience = 1  # how many times longer than QEMU it may take
+
+    def __init__(self, log, command):
         self.path = log
         self._log = open(log, "w", encoding="utf-8")
         self._child = pexpect.spawn(
-            emulator,
-            command + list(extra) + what,
+            str(command[0]),
+            [str(word) for word in command[1:]],
             encoding="utf-8",
             codec_errors="replace",
             dimensions=(50, 200),
@@ -114,6 +100,9 @@ class Machine:
         lines = self.path.read_text(encoding="utf-8").replace("\r", "").split("\n")
         return "\n".join(line for line in lines if "TCG doesn't support" not in line)
 
+    def _patient(self, seconds):
+        return seconds * SCALE * self.patience
+
     def _fail(self, problem):
         tail = "\n".join(self.log.split("\n")[-40:])
         raise AssertionError(f"{problem}\n--- end of {self.path} ---\n{tail}") from None
@@ -121,9 +110,9 @@ class Machine:
     def expect(self, pattern, seconds=REPLY_SECONDS):
         """Waits for a regular expression on the console and returns its match."""
         try:
-            self._child.expect(pattern, timeout=seconds * SCALE)
+            self._child.expect(pattern, timeout=self._patient(seconds))
         except pexpect.TIMEOUT:
-            self._fail(f"waited {seconds * SCALE:.0f} s for {pattern!r}")
+            self._fail(f"waited {self._patient(seconds):.0f} s for {pattern!r}")
         except pexpect.EOF:
             self._fail(f"the machine ended before {pattern!r}")
         return self._child.match
@@ -148,6 +137,52 @@ class Machine:
         assert match.group(1) == "0", f"{command!r} failed in the guest:\n{output}"
         return output
 
+    def wait(self, seconds=REPLY_SECONDS):
+        """Waits until the emulator ends by itself; returns its exit status."""
+        try:
+            self._child.expect(pexpect.EOF, timeout=self._patient(seconds))
+        except pexpect.TIMEOUT:
+            self._fail(f"the machine still ran after {self._patient(seconds):.0f} s")
+        self._child.close()
+        return self._child.exitstatus
+
+    def ends(self, status, seconds=REPLY_SECONDS):
+        """Waits for the end and insists on the emulator's exit status."""
+        got = self.wait(seconds)
+        if got != status:
+            self._fail(f"the machine ended with status {got}, expected {status}")
+
+    def close(self):
+        self._child.close(force=True)
+        self._log.close()
+
+
+class Qemu(Machine):
+    """QEMU. With icount, time is instructions: a loaded test machine changes nothing but the wall
+    time."""
+
+    def __init__(self, log, what, cpu="EPYC", memory=768, firmware="bios", icount="sleep=off", cpus=1,
+                 emulator="qemu-system-x86_64", extra=()):
+        command = [emulator, "-machine", "q35", "-accel", "tcg", "-cpu", cpu, "-m", memory]
+        command += ["-smp", cpus, "-display", "none", "-nic", "none", "-monitor", "none"]
+        # A folder of its own: the path of a socket must be short.
+        self._folder = tempfile.TemporaryDirectory(prefix="ringfence.")
+        self._monitor = f"{self._folder.name}/monitor"
+        command += ["-qmp", f"unix:{self._monitor},server=on,wait=off"]
+        command += ["-no-reboot", "-chardev", "stdio,id=console,signal=off"]
+        command += ["-serial", "chardev:console"]
+        command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
+        # OVMF waits 1.5 s for a TPM: minutes, if an instruction took a nanosecond.
+        if icount and firmware != "uefi":
+            command += ["-icount", f"shift=0,{icount}", "-rtc", "base=2026-01-01,clock=vm"]
+        if firmware == "uefi":
+            command += ["-bios", OVMF]
+        super().__init__(log, [*command, *extra, *what])
+
+    @classmethod
+    def with_cd(cls, log, iso, **options):
+        return cls(log, ["-cdrom", iso], **options)
+
     def press_power_button(self):
         """Of the machine itself."""
         with socket.socket(socket.AF_UNIX) as monitor:
@@ -161,35 +196,39 @@ class Machine:
                     replies = (json.loads(line) for line in lines)
                     assert "return" in next(reply for reply in replies if "event" not in reply)
 
-    def wait(self, seconds=REPLY_SECONDS):
-        """Waits until QEMU ends by itself; returns its exit status."""
-        try:
-            self._child.expect(pexpect.EOF, timeout=seconds * SCALE)
-        except pexpect.TIMEOUT:
-            self._fail(f"the machine still ran after {seconds * SCALE:.0f} s")
-        self._child.close()
-        return self._child.exitstatus
-
-    def ends(self, status, seconds=REPLY_SECONDS):
-        """Waits for the end and insists on QEMU's exit status."""
-        got = self.wait(seconds)
-        if got != status:
-            self._fail(f"the machine ended with status {got}, expected {status}")
-
     def close(self):
-        self._child.close(force=True)
-        self._log.close()
+        super().close()
         self._folder.cleanup()
 
 
-def boot_iso(log, iso, **options):
-    return Machine(log, ["-cdrom", str(iso)], **options)
+class Bochs(Machine):
+    """Bochs, as the launcher runs it, but for its clock: time is instructions."""
+
+    patience = 3
+
+    def __init__(self, log, iso, cpu="broadwell_ult", memory=768, firmware="bios", cpus=1):
+        self.own_log = log.with_suffix(".bochs")
+        command = [ROOT / "tools" / "bochs-machine", "--iso", iso, "--cpu", cpu, "--memory", memory]
+        command += ["--firmware", firmware, "--cpus", cpus, "--clock", "instructions"]
+        super().__init__(log, [*command, "--log", self.own_log])
+
+    @classmethod
+    def with_cd(cls, log, iso, **options):
+        return cls(log, iso, **options)
+
+
+# Machines that differ enough to run the same test on each: options of boot_iso.
+MACHINES = {"qemu": {}, "bochs-amd": {"kind": Bochs, "cpu": "ryzen"}}
+
+
+def boot_iso(log, iso, kind=Qemu, **options):
+    return kind.with_cd(log, iso, **options)
 
 
 def boot_bare(log, kernel="cloud", cmdline="", **options):
     """The same guest on the emulated machine itself."""
     what = ["-kernel", guest_file(f"vmlinuz-{kernel}"), "-initrd", guest_file("initramfs.cpio.gz")]
-    return Machine(log, what + ["-append", f"console=ttyS0 quiet {cmdline}".strip()], **options)
+    return Qemu(log, what + ["-append", f"console=ttyS0 quiet {cmdline}".strip()], **options)
 
 
 # --- Images with a defect that ringfence-image would never write ---------------------------------
@@ -202,7 +241,7 @@ def make_damaged_iso(folder, vms, name, change):
     (boot / "grub").mkdir(parents=True)
     files = folder / "files"
     command = [BUILD / "ringfence-image", "--manifest", write_manifest(folder, vms)]
-    _call(*command, "--output", files, "--core-cmdline", "qemu-exit")
+    _call(*command, "--output", files, "--core-cmdline", "emulator-exit")
     for file in files.iterdir():
         file.rename(boot / ("grub/grub.cfg" if file.name == "grub.cfg" else file.name))
     for program in ("core", "supervisor", "vmm"):

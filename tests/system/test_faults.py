@@ -116,8 +116,8 @@ def assert_crashed(machine, name, *words):
     assert "all VMs ended" in machine.log
 
 
-def test_triple_fault_of_a_tiny_guest(ringfence, tmp_path):
-    machine = ringfence(tiny_vm(tmp_path, "TRIPLE_FAULT"))
+def test_triple_fault_of_a_tiny_guest(ringfence, tmp_path, on):
+    machine = ringfence(tiny_vm(tmp_path, "TRIPLE_FAULT"), **on)
     assert_crashed(machine, "triple-fault", "triple fault|shutdown")
 
 
@@ -126,12 +126,18 @@ def test_triple_fault_of_linux(ringfence):
     assert_crashed(machine, "debian", "triple fault|shutdown")
 
 
+def test_guest_cannot_say_how_the_machine_ended(ringfence, tmp_path, on):
+    machine = ringfence(tiny_vm(tmp_path, "IMPOSTOR"), **on)
+    assert_crashed(machine, "impostor", "triple fault|shutdown")
+    assert machine.log.count("ringfence: all VMs ended, powering off") == 2
+
+
 def test_running_where_nothing_is(ringfence, tmp_path):
     assert_crashed(ringfence(tiny_vm(tmp_path, "UNBACKED")), "unbacked")
 
 
-def test_vmm_that_crashes_takes_only_its_vm(ringfence, tmp_path):
-    machine = ringfence(tiny_vm(tmp_path, "FAULT_VMM", **{"fault-vmm": True}))
+def test_vmm_that_crashes_takes_only_its_vm(ringfence, tmp_path, on):
+    machine = ringfence(tiny_vm(tmp_path, "FAULT_VMM", **{"fault-vmm": True}), **on)
     assert_crashed(machine, "fault-vmm", "vmm")
     # The core itself went on: it reported, and ended in order.
     assert "panic" not in machine.log.lower()

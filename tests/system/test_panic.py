@@ -9,7 +9,7 @@ from console import make_iso, tiny_vm
 
 def panic(tmp_path, boot_iso, option):
     """Runs a guest that keeps exiting until the planted bug ends the machine; its report."""
-    iso = make_iso(tmp_path, [tiny_vm(tmp_path, "BUSY")], f"qemu-exit {option}")
+    iso = make_iso(tmp_path, [tiny_vm(tmp_path, "BUSY")], f"emulator-exit {option}")
     machine = boot_iso(iso)
     machine.ends(console.CORE_PANICKED, console.BOOT_SECONDS)
     assert machine.log.count("PANIC") == 1, machine.log[-2000:]

@@ -19,7 +19,7 @@ def grub(mode, option):
     """An edit of the image's grub.cfg: multiboot2 has set gfxpayload, boot reads it."""
 
     def change(data):
-        text = data.decode().replace("qemu-exit", option)
+        text = data.decode().replace("emulator-exit", option)
         assert text.endswith("\nboot\n"), text
         if mode:
             text = text.removesuffix("boot\n") + f"set gfxpayload={mode}\nboot\n"
@@ -28,7 +28,7 @@ def grub(mode, option):
     return change
 
 
-def boot_in_mode(tmp_path, boot_iso, mode, *qemu, guest="HANG", option="qemu-exit"):
+def boot_in_mode(tmp_path, boot_iso, mode, *qemu, guest="HANG", option="emulator-exit"):
     """Boots with GRUB's choice of a video mode, or with one that it is told."""
     monitor = Monitor(tmp_path)
     vms = [tiny_vm(tmp_path, guest)]
