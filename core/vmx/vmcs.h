@@ -291,6 +291,7 @@ enum vmx_exit {
 #define VMX_BASIC_REVISION     BITS64(30, 0)
 #define VMX_BASIC_WB	       (6ULL << 50) /* memory type of VMX structures */
 #define VMX_BASIC_TRUE	       BIT64(55)    /* the TRUE capability MSRs exist */
+#define VMX_BASIC_ANY_ERROR    BIT64(56)    /* injected exceptions have an error code or none */
 #define VMX_MISC_TIMER_SHIFT   BITS64(4, 0) /* the preemption timer's tick, a power of two of TSC */
 #define VMX_EPT_WALK4	       BIT64(6)
 #define VMX_EPT_WB	       BIT64(14)
