@@ -115,7 +115,7 @@ static void message_deliver(struct vm *vm, const struct message *m)
 			continue;
 		if (m->mode != LAPIC_LOWEST)
 			message_take(v, m);
-		else if (!lowest || lapic_wins(&v->lapic, &lowest->lapic))
+		else if (!lowest || lapic_ppr(&v->lapic) < lapic_ppr(&lowest->lapic))
 			lowest = v;
 	}
 	if (lowest)

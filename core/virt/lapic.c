@@ -1,204 +1,184 @@
 /*
- * The local APIC of a virtual processor: see lapic.h. One table says for each register which mode
- * may do what with it and which bits exist; the rest of the file is what registers do.
+ * The local APIC of a virtual processor: see lapic.h. lapic.def says for each register who may do
+ * what with it and which bits exist; this file is what registers do.
  * SDM and APM, "Advanced Programmable Interrupt Controller (APIC)".
  */
 #include "core/virt/lapic.h"
 
-#include "core/virt/vector_set.h"
+#include "lib/base/string.h"
 
-/* Register numbers: MMIO offset / 16, or MSR - 0x800. */
+/* Indices into the page. */
 enum {
-	REG_ID = 0x02,
-	REG_VERSION = 0x03,
-	REG_TPR = 0x08,
-	REG_APR = 0x09,
-	REG_PPR = 0x0a,
-	REG_EOI = 0x0b,
-	REG_RRD = 0x0c,
-	REG_LDR = 0x0d,
-	REG_DFR = 0x0e,
-	REG_SVR = 0x0f,
-	REG_ISR = 0x10,
-	REG_TMR = 0x18,
-	REG_IRR = 0x20,
-	REG_ESR = 0x28,
-	REG_ICR = 0x30,
-	REG_ICR_HIGH = 0x31,
-	REG_LVT_TIMER = 0x32,
-	REG_LVT_THERMAL = 0x33,
-	REG_LVT_PERF = 0x34,
-	REG_LVT_LINT0 = 0x35,
-	REG_LVT_LINT1 = 0x36,
-	REG_LVT_ERROR = 0x37,
-	REG_INITIAL_COUNT = 0x38,
-	REG_CURRENT_COUNT = 0x39,
-	REG_DIVIDE = 0x3e,
-	REG_SELF_IPI = 0x3f,
+#define LAPIC(name, offset, ...) REG_##name = (offset) / 4,
+#include "core/virt/lapic.def"
+#undef LAPIC
 };
 
-#define LVT_FIRST REG_LVT_TIMER
-#define LVT_LAST  REG_LVT_ERROR
+/* A register has 4 bytes, but the next one starts this far behind it; 40h of them at most. */
+#define STRIDE	16U
+#define WORDS	(STRIDE / 4)
+#define NUMBERS 0x40U
 
-/* Integrated local APIC, six LVT entries, no suppression of EOI broadcasts. */
-#define VERSION_VALUE 0x00050014U
+#define VERSION_VALUE 0x00050014U /* integrated, six LVT entries, EOI broadcasts always */
+#define VECTOR_FIRST  16U	  /* lower ones are illegal */
+#define PRIORITY      BITS64(7, 4)
+#define SVR_RESET     0xffU
+#define SVR_ENABLE    BIT32(8)
 
-#define VECTOR_MASK  BITS64(7, 0)
-#define VECTOR_FIRST 16U /* lower ones are illegal */
-#define PRIORITY     BITS64(7, 4)
-#define ID_XAPIC     BITS64(31, 24)
-
-#define SVR_ENABLE BIT64(8)
-#define SVR_VALID  (VECTOR_MASK | SVR_ENABLE)
-#define SVR_RESET  0xffU
-
-#define DFR_MODEL     BITS64(31, 28)
-#define DFR_ONES      BITS64(27, 0)
-#define DFR_FLAT      0xfU
-#define DFR_CLUSTER   0x0U
-#define LDR_CLUSTER   BITS64(31, 28) /* in the cluster model of xAPIC mode */
-#define LDR_MEMBERS   BITS64(27, 24)
-#define X2LDR_CLUSTER BITS64(31, 16)
-#define X2LDR_MEMBERS BITS64(15, 0)
+#define DFR_FLAT    0xfU /* in its highest four bits; the others are ones */
+#define DFR_CLUSTER 0x0U
+#define DFR_ONES    BITS64(27, 0)
 
 #define ESR_SEND_VECTOR	   BIT32(5)
 #define ESR_RECEIVE_VECTOR BIT32(6)
 #define ESR_REGISTER	   BIT32(7)
 
 #define LVT_MODE       BITS64(10, 8)
-#define LVT_STATUS     BIT64(12) /* read-only, and always idle here */
-#define LVT_POLARITY   BIT64(13)
-#define LVT_REMOTE_IRR BIT64(14) /* read-only */
-#define LVT_LEVEL      BIT64(15)
-#define LVT_MASKED     BIT64(16)
-#define LVT_PERIODIC   BIT64(17)
-#define LVT_DEADLINE   BIT64(18)
+#define LVT_READ_ONLY  (BIT32(12) | BIT32(14)) /* delivery status, remote IRR: always idle here */
+#define LVT_MASKED     BIT32(16)
+#define LVT_PERIODIC   BIT32(17)
+#define LVT_DEADLINE   BIT32(18)
 #define LVT_TIMER_MODE (LVT_PERIODIC | LVT_DEADLINE)
-#define LVT_READ_ONLY  (LVT_STATUS | LVT_REMOTE_IRR)
 
-#define LVT_VALID	(VECTOR_MASK | LVT_STATUS | LVT_MASKED)
-#define LVT_VALID_TIMER (LVT_VALID | LVT_TIMER_MODE)
-#define LVT_VALID_MODE	(LVT_VALID | LVT_MODE)
-#define LVT_VALID_LINT	(LVT_VALID_MODE | LVT_POLARITY | LVT_REMOTE_IRR | LVT_LEVEL)
-
-#define ICR_VECTOR    BITS64(7, 0)
 #define ICR_MODE      BITS64(10, 8)
-#define ICR_LOGICAL   BIT64(11)
-#define ICR_STATUS    BIT64(12) /* read-only, and always idle here */
-#define ICR_ASSERT    BIT64(14)
-#define ICR_LEVEL     BIT64(15)
+#define ICR_LOGICAL   BIT32(11)
+#define ICR_STATUS    BIT32(12) /* read-only, and always idle here */
+#define ICR_ASSERT    BIT32(14)
+#define ICR_LEVEL     BIT32(15)
 #define ICR_SHORTHAND BITS64(19, 18)
-#define ICR_VALID     (BITS64(12, 0) | ICR_ASSERT | ICR_LEVEL | ICR_SHORTHAND)
 
-#define DIVIDE_HIGH BIT64(3)
-#define DIVIDE_LOW  BITS64(1, 0)
+#define APIC_BASE_VALID (APIC_BASE_BSP | APIC_BASE_MODE | APIC_BASE_ADDRESS)
 
-#define APIC_BASE_VALID (APIC_BASE_BSP | APIC_BASE_X2APIC | APIC_BASE_ENABLE | APIC_BASE_ADDRESS)
+/* --- sets of vectors --- */
 
-#define MMIO_STRIDE	   16U
-#define MSR_ICR		   (LAPIC_MSR_FIRST + REG_ICR)
-#define REGS_PER_VECTORSET 8U
+static void set_add(u32 *set, u32 *words, u8 vector)
+{
+	set[vector / 32 * WORDS] |= BIT32(vector % 32);
+	*words |= BIT32(vector / 32);
+}
+
+static void set_remove(u32 *set, u32 *words, u8 vector)
+{
+	set[vector / 32 * WORDS] &= ~BIT32(vector % 32);
+	if (!set[vector / 32 * WORDS])
+		*words &= ~BIT32(vector / 32);
+}
+
+static u32 highest_bit(u32 value)
+{
+	return 31U ^ (u32)__builtin_clz(value);
+}
+
+/* Most sets are empty most of the time, and `words` knows it. */
+static int set_highest(const u32 *set, u32 words)
+{
+	while (words) {
+		u32 i = highest_bit(words);
+		u32 word = set[i * WORDS];
+
+		if (word)
+			return (int)(i * 32 + highest_bit(word));
+		words &= ~BIT32(i);
+	}
+	return -1;
+}
+
+int lapic_irr_highest(const struct lapic *l)
+{
+	return set_highest(&l->reg[REG_IRR], l->irr_words);
+}
+
+int lapic_isr_highest(const struct lapic *l)
+{
+	return set_highest(&l->reg[REG_ISR], l->isr_words);
+}
 
 /* --- acceptance and priority --- */
-
-static bool lapic_software_enabled(const struct lapic *l)
-{
-	return lapic_enabled(l) && (l->reg[REG_SVR] & SVR_ENABLE);
-}
 
 /* Notes an error; the first one after a write of ESR also interrupts, if the LVT entry says so. */
 static void lapic_error(struct lapic *l, u32 error)
 {
 	u32 lvt = l->reg[REG_LVT_ERROR];
-	u8 vector = (u8)field_get(VECTOR_MASK, lvt);
 	bool first = !l->errors;
 
 	l->errors |= error;
 	if (!first || (lvt & LVT_MASKED))
 		return;
-	if (vector < VECTOR_FIRST)
+	if ((u8)lvt < VECTOR_FIRST)
 		l->errors |= ESR_RECEIVE_VECTOR;
 	else
-		lapic_accept(l, vector, false);
+		lapic_accept(l, (u8)lvt, false);
 }
 
 bool lapic_accept(struct lapic *l, u8 vector, bool level)
 {
-	if (!lapic_software_enabled(l))
+	u32 *tmr = &l->reg[REG_TMR + vector / 32 * WORDS];
+
+	if (!(l->reg[REG_SVR] & SVR_ENABLE)) /* nor is it while IA32_APIC_BASE disables all */
 		return false;
 	if (vector < VECTOR_FIRST) {
 		lapic_error(l, ESR_RECEIVE_VECTOR);
 		return false;
 	}
-	if (level)
-		set_add(l->tmr, vector);
-	else
-		set_remove(l->tmr, vector);
-	set_add(l->irr, vector);
+	if ((*tmr >> vector % 32 & 1) != level) {
+		*tmr ^= BIT32(vector % 32);
+		l->tmr_changed = true;
+	}
+	set_add(&l->reg[REG_IRR], &l->irr_words, vector);
 	return true;
 }
 
 u8 lapic_ppr(const struct lapic *l)
 {
-	int serviced = set_highest(l->isr);
-	u8 in_service = serviced < 0 ? 0 : (u8)((u32)serviced & PRIORITY);
-	u8 tpr = (u8)l->reg[REG_TPR];
+	int serviced = lapic_isr_highest(l);
 
-	return (tpr & PRIORITY) >= in_service ? tpr : in_service;
-}
-
-int lapic_pending(const struct lapic *l)
-{
-	int vector = set_highest(l->irr); /* none while disabled */
-
-	if (vector < 0)
-		return -1;
-	return ((u32)vector & PRIORITY) > (lapic_ppr(l) & PRIORITY) ? vector : -1;
+	return (u8)max_u64(l->reg[REG_TPR], serviced < 0 ? 0 : (u32)serviced & PRIORITY);
 }
 
 int lapic_requested(const struct lapic *l)
 {
-	int vector = set_highest(l->irr);
-	int serviced = vector < 0 ? -1 : set_highest(l->isr);
+	int vector = lapic_irr_highest(l);
 
-	if (serviced < 0)
-		return vector;
-	return ((u32)vector & PRIORITY) > ((u32)serviced & PRIORITY) ? vector : -1;
+	return vector >= 0 && vector >> 4 > lapic_isr_highest(l) >> 4 ? vector : -1;
+}
+
+int lapic_pending(const struct lapic *l)
+{
+	int vector = lapic_requested(l);
+
+	return vector >= 0 && vector >> 4 > lapic_cr8_get(l) ? vector : -1;
 }
 
 void lapic_take(struct lapic *l, u8 vector)
 {
-	set_remove(l->irr, vector);
-	set_add(l->isr, vector);
+	set_remove(&l->reg[REG_IRR], &l->irr_words, vector);
+	set_add(&l->reg[REG_ISR], &l->isr_words, vector);
 }
 
-/* --- destinations and pins --- */
-
-static u32 lapic_x2ldr(const struct lapic *l)
+bool lapic_takes_extint(const struct lapic *l)
 {
-	return (l->id >> 4) << 16 | BIT32(l->id & 0xf);
+	u32 lvt = l->reg[REG_LVT_LINT0];
+
+	/* Without a local APIC the pin is INTR, and only the BSP's is connected. */
+	if (!lapic_enabled(l))
+		return l->base & APIC_BASE_BSP;
+	return !(lvt & LVT_MASKED) && field_get(LVT_MODE, lvt) == LAPIC_EXTINT;
 }
 
+/* --- destinations --- */
+
+/* Clusters above, their members below; the flat model is a single cluster. */
 static bool matches_logical(const struct lapic *l, u32 dest)
 {
-	u32 ldr = l->reg[REG_LDR];
-	u64 mda = (u64)dest << 24;
+	bool x2apic = lapic_x2apic(l);
+	u32 model = x2apic ? DFR_FLAT : l->reg[REG_DFR] >> 28;
+	u32 ldr = x2apic ? l->reg[REG_LDR] : l->reg[REG_LDR] >> 24;
+	u32 members = x2apic ? 0xffff : model == DFR_FLAT ? 0xff : 0xf;
+	bool all_clusters = model == DFR_CLUSTER && dest >> 4 == 0xf;
 
-	if (lapic_x2apic(l)) {
-		ldr = lapic_x2ldr(l);
-		return !((ldr ^ dest) & X2LDR_CLUSTER) && (ldr & dest & X2LDR_MEMBERS);
-	}
-	if (dest > 0xff)
+	if (model != DFR_FLAT && model != DFR_CLUSTER)
 		return false;
-	switch (field_get(DFR_MODEL, l->reg[REG_DFR])) {
-	case DFR_FLAT:
-		return ldr & mda;
-	case DFR_CLUSTER:
-		return (!((ldr ^ mda) & LDR_CLUSTER) || !(~mda & LDR_CLUSTER)) &&
-		       (ldr & mda & LDR_MEMBERS);
-	default:
-		return false;
-	}
+	return (ldr & dest & members) && (all_clusters || !((ldr ^ dest) & ~members));
 }
 
 bool lapic_matches(const struct lapic *l, u32 dest, bool logical)
@@ -210,141 +190,111 @@ bool lapic_matches(const struct lapic *l, u32 dest, bool logical)
 	return logical ? matches_logical(l, dest) : dest == l->id;
 }
 
-static bool lint_delivers(const struct lapic *l, u32 reg, enum lapic_mode mode)
-{
-	u32 lvt = l->reg[reg];
-
-	/* Without a local APIC the pins are INTR and NMI, and only the BSP's are connected. */
-	if (!lapic_enabled(l))
-		return l->base & APIC_BASE_BSP;
-	return !(lvt & LVT_MASKED) && field_get(LVT_MODE, lvt) == (u64)mode;
-}
-
-bool lapic_takes_extint(const struct lapic *l)
-{
-	return lint_delivers(l, REG_LVT_LINT0, LAPIC_EXTINT);
-}
-
-bool lapic_takes_nmi(const struct lapic *l)
-{
-	return lint_delivers(l, REG_LVT_LINT1, LAPIC_NMI);
-}
-
 /* --- the timer --- */
 
-static bool timer_in_deadline_mode(const struct lapic *l)
+static bool timer_mode_is(const struct lapic *l, u32 mode)
 {
-	return (l->reg[REG_LVT_TIMER] & LVT_TIMER_MODE) == LVT_DEADLINE;
+	return (l->timer_lvt & LVT_TIMER_MODE) == mode;
 }
 
-static bool timer_in_periodic_mode(const struct lapic *l)
-{
-	return (l->reg[REG_LVT_TIMER] & LVT_TIMER_MODE) == LVT_PERIODIC;
-}
-
-/* A timer tick is this power of two of TSC ticks. The encoding 7 divides by 1, 0 by 2, 6 by 128. */
-static unsigned timer_tick_shift(const struct lapic *l)
-{
-	u32 divide = l->reg[REG_DIVIDE];
-	u64 code = field_get(DIVIDE_HIGH, divide) << 2 | field_get(DIVIDE_LOW, divide);
-
-	return LAPIC_CLOCK_SHIFT + (((unsigned)code + 1) & 7);
-}
-
-/* TSC ticks from the initial count to zero: below 2^42, so sums with it cannot pass for the past.
- */
+/* TSC ticks from initial count to zero: below 2^42, so sums with it cannot pass for the past. */
 static u64 timer_period(const struct lapic *l)
 {
-	u64 period = (u64)l->reg[REG_INITIAL_COUNT] << timer_tick_shift(l);
+	u64 period = (u64)l->timer_count << l->timer_shift;
 
-	return timer_in_periodic_mode(l) ? max_u64(period, LAPIC_PERIOD_MIN) : period;
+	return timer_mode_is(l, LVT_PERIODIC) ? max_u64(period, LAPIC_PERIOD_MIN) : period;
 }
 
 /* The TSC may wrap under a counting timer, but a deadline is compared as a plain number. */
 static u64 timer_left(const struct lapic *l, u64 now)
 {
-	if (timer_in_deadline_mode(l))
-		return now >= l->deadline ? 0 : l->deadline - now;
-	return (s64)(l->deadline - now) <= 0 ? 0 : l->deadline - now;
+	bool over =
+		timer_mode_is(l, LVT_DEADLINE) ? now >= l->deadline : (s64)(l->deadline - now) <= 0;
+
+	return over ? 0 : l->deadline - now;
 }
 
 void lapic_timer_expire(struct lapic *l, u64 now)
 {
-	u32 lvt = l->reg[REG_LVT_TIMER];
-
 	if (!l->armed || timer_left(l, now))
 		return;
-	if (timer_in_periodic_mode(l)) {
-		u64 period = timer_period(l);
-
-		l->deadline += ((now - l->deadline) / period + 1) * period;
-	} else {
+	if (timer_mode_is(l, LVT_PERIODIC))
+		l->deadline += ((now - l->deadline) / timer_period(l) + 1) * timer_period(l);
+	else
 		l->armed = false;
-	}
-	if (!(lvt & LVT_MASKED))
-		lapic_accept(l, (u8)field_get(VECTOR_MASK, lvt), false);
+	if (!(l->timer_lvt & LVT_MASKED))
+		lapic_accept(l, (u8)l->timer_lvt, false);
 }
 
 u64 lapic_timer_delay(const struct lapic *l, u64 now)
 {
-	if (!l->armed || (l->reg[REG_LVT_TIMER] & LVT_MASKED))
-		return LAPIC_NEVER;
-	return timer_left(l, now);
+	return l->armed && !(l->timer_lvt & LVT_MASKED) ? timer_left(l, now) : LAPIC_NEVER;
 }
 
 void lapic_tsc_jump(struct lapic *l, u64 delta)
 {
-	if (!timer_in_deadline_mode(l))
+	if (!timer_mode_is(l, LVT_DEADLINE))
 		l->deadline += delta;
 }
 
 static u32 timer_current_count(const struct lapic *l, u64 now)
 {
-	unsigned shift = timer_tick_shift(l);
-	u64 left;
+	u64 left = timer_left(l, now);
 
-	if (!l->armed || timer_in_deadline_mode(l))
+	if (!l->armed || timer_mode_is(l, LVT_DEADLINE))
 		return 0;
-	left = timer_left(l, now);
-	if (!left && timer_in_periodic_mode(l)) /* due, but not yet expired */
+	if (!left && timer_mode_is(l, LVT_PERIODIC)) /* due, but not yet expired */
 		left = timer_period(l) - (now - l->deadline) % timer_period(l);
-	return (u32)min_u64((left + BIT64(shift) - 1) >> shift, l->reg[REG_INITIAL_COUNT]);
+	return (u32)min_u64((left + BIT64(l->timer_shift) - 1) >> l->timer_shift, l->timer_count);
 }
 
 u64 lapic_tsc_deadline_read(const struct lapic *l, u64 now)
 {
-	return timer_in_deadline_mode(l) && l->armed && timer_left(l, now) ? l->deadline : 0;
+	return timer_mode_is(l, LVT_DEADLINE) && l->armed && timer_left(l, now) ? l->deadline : 0;
 }
 
 void lapic_tsc_deadline_write(struct lapic *l, u64 value, u64 now, struct lapic_effect *effect)
 {
-	*effect = (struct lapic_effect){ 0 };
-	if (!timer_in_deadline_mode(l))
+	effect->what = 0;
+	if (!timer_mode_is(l, LVT_DEADLINE))
 		return;
 	lapic_timer_expire(l, now);
 	l->armed = value != 0;
 	l->deadline = value;
 	lapic_timer_expire(l, now);
-	effect->what |= LAPIC_EFFECT_TIMER;
+	effect->what = LAPIC_EFFECT_TIMER;
 }
 
-/* --- writes with consequences --- */
+/* --- what writes do --- */
 
-/* One register write: its number, the value (existing bits only), and when. */
+/* One register write: its index, the value (existing bits only), and when. */
 struct reg_write {
 	u32 reg, value;
+	u32 high; /* of ICR in x2APIC mode */
 	u64 now;
 	struct lapic_effect *effect;
 };
 
+/* What came due before a write that bears on the timer happens under the old settings. */
+static void timer_settle(struct lapic *l, const struct reg_write *w)
+{
+	lapic_timer_expire(l, w->now);
+	w->effect->what = LAPIC_EFFECT_TIMER;
+}
+
+static void write_keep(struct lapic *l, const struct reg_write *w)
+{
+	l->reg[w->reg] = w->value;
+}
+
 static void write_eoi(struct lapic *l, const struct reg_write *w)
 {
-	int vector = set_highest(l->isr);
+	int vector = lapic_isr_highest(l);
 
 	if (vector < 0)
 		return;
-	set_remove(l->isr, (u8)vector);
-	if (!set_has(l->tmr, (u8)vector))
+	set_remove(&l->reg[REG_ISR], &l->isr_words, (u8)vector);
+	if (!(l->reg[REG_TMR + (u32)vector / 32 * WORDS] & BIT32(vector % 32)))
 		return;
 	w->effect->what |= LAPIC_EFFECT_EOI;
 	w->effect->eoi_vector = (u8)vector;
@@ -358,51 +308,55 @@ static void write_dfr(struct lapic *l, const struct reg_write *w)
 /* Software-disabling masks the local interrupts; requests that are already here stay. */
 static void write_svr(struct lapic *l, const struct reg_write *w)
 {
-	lapic_timer_expire(l, w->now);
+	timer_settle(l, w);
 	l->reg[REG_SVR] = w->value;
 	if (w->value & SVR_ENABLE)
 		return;
-	for (u32 reg = LVT_FIRST; reg <= LVT_LAST; reg++)
+	for (u32 reg = REG_LVT_TIMER; reg <= REG_LVT_ERROR; reg += WORDS)
 		l->reg[reg] |= LVT_MASKED;
-	w->effect->what |= LAPIC_EFFECT_TIMER;
+	l->timer_lvt |= LVT_MASKED;
 }
 
 static void write_esr(struct lapic *l, const struct reg_write *w)
 {
-	(void)w;
-	l->reg[REG_ESR] = l->errors;
+	l->reg[w->reg] = l->errors;
 	l->errors = 0;
 }
 
 static void write_lvt(struct lapic *l, const struct reg_write *w)
 {
-	l->reg[w->reg] = w->value & (u32)~LVT_READ_ONLY;
-	if (!(l->reg[REG_SVR] & SVR_ENABLE))
-		l->reg[w->reg] |= LVT_MASKED;
+	u32 masked = l->reg[REG_SVR] & SVR_ENABLE ? 0 : LVT_MASKED;
+
+	l->reg[w->reg] = (w->value & ~LVT_READ_ONLY) | masked;
 }
 
-/* What came due before the write happens under the old settings. */
+/* One-shot and periodic count on into each other; any other change of mode disarms. */
 static void write_lvt_timer(struct lapic *l, const struct reg_write *w)
 {
-	u32 old = l->reg[REG_LVT_TIMER];
+	u32 old = l->timer_lvt;
 
-	lapic_timer_expire(l, w->now);
+	timer_settle(l, w);
 	write_lvt(l, w);
-	/* One-shot and periodic count on into each other; any other change of mode disarms. */
-	if (((old ^ w->value) & LVT_TIMER_MODE) && ((old | w->value) & LVT_DEADLINE))
+	l->timer_lvt = l->reg[w->reg];
+	if (((old ^ l->timer_lvt) & LVT_TIMER_MODE) && ((old | l->timer_lvt) & LVT_DEADLINE))
 		l->armed = false;
-	w->effect->what |= LAPIC_EFFECT_TIMER;
 }
 
 static void write_initial_count(struct lapic *l, const struct reg_write *w)
 {
-	if (l->reg[REG_LVT_TIMER] & LVT_DEADLINE)
-		return;
-	lapic_timer_expire(l, w->now);
-	l->reg[REG_INITIAL_COUNT] = w->value;
-	l->armed = w->value != 0;
-	l->deadline = w->now + timer_period(l);
-	w->effect->what |= LAPIC_EFFECT_TIMER;
+	timer_settle(l, w);
+	if (!(l->timer_lvt & LVT_DEADLINE)) {
+		l->timer_count = w->value;
+		l->armed = w->value != 0;
+		l->deadline = w->now + timer_period(l);
+	}
+	l->reg[w->reg] = l->timer_count;
+}
+
+/* A timer tick is this power of two of TSC ticks. The encoding 7 divides by 1, 0 by 2, 6 by 128. */
+static u32 divide_to_shift(u32 divide)
+{
+	return LAPIC_CLOCK_SHIFT + (((divide >> 1 & 4) + (divide & 3) + 1) & 7);
 }
 
 /* The count stays where it is and goes on at the new rate. */
@@ -410,240 +364,186 @@ static void write_divide(struct lapic *l, const struct reg_write *w)
 {
 	u64 count;
 
-	lapic_timer_expire(l, w->now);
+	timer_settle(l, w);
 	count = timer_current_count(l, w->now);
-	l->reg[REG_DIVIDE] = w->value;
-	if (!timer_in_deadline_mode(l))
-		l->deadline = w->now + (count << timer_tick_shift(l));
-	w->effect->what |= LAPIC_EFFECT_TIMER;
+	l->reg[w->reg] = w->value;
+	l->timer_shift = divide_to_shift(w->value);
+	if (!timer_mode_is(l, LVT_DEADLINE))
+		l->deadline = w->now + (count << l->timer_shift);
 }
 
 /* The combinations that a local APIC sends; it ignores the others. */
 static bool ipi_sendable(const struct lapic_ipi *ipi, u32 icr)
 {
+	const u32 all =
+		BIT32(LAPIC_FIXED) | BIT32(LAPIC_LOWEST) | BIT32(LAPIC_SMI) | BIT32(LAPIC_NMI);
+	const u32 others = all | BIT32(LAPIC_INIT) | BIT32(LAPIC_STARTUP);
 	bool to_self = ipi->shorthand == LAPIC_TO_SELF || ipi->shorthand == LAPIC_TO_ALL;
 
-	switch (ipi->mode) {
-	case LAPIC_FIXED:
-	case LAPIC_LOWEST:
-	case LAPIC_SMI:
-	case LAPIC_NMI:
-		return true;
-	case LAPIC_INIT: /* level de-assert only synchronised arbitration ids, long ago */
-		return !to_self && (!(icr & ICR_LEVEL) || (icr & ICR_ASSERT));
-	case LAPIC_STARTUP:
-		return !to_self;
-	default:
+	/* INIT level de-assert only synchronised arbitration ids, long ago. */
+	if (ipi->mode == LAPIC_INIT && (icr & (ICR_LEVEL | ICR_ASSERT)) == ICR_LEVEL)
 		return false;
-	}
+	return (to_self ? all : others) & BIT32(ipi->mode);
 }
 
-static void ipi_send(struct lapic *l, const struct lapic_ipi *ipi, struct lapic_effect *effect)
+static void send_to_self(struct lapic *l, u8 vector)
 {
-	if (ipi->mode <= LAPIC_LOWEST && ipi->vector < VECTOR_FIRST) {
+	if (vector < VECTOR_FIRST)
 		lapic_error(l, ESR_SEND_VECTOR);
-		return;
-	}
-	if (ipi->mode <= LAPIC_LOWEST && ipi->shorthand == LAPIC_TO_SELF) {
-		lapic_accept(l, ipi->vector, false);
-		return;
-	}
-	effect->what |= LAPIC_EFFECT_IPI;
-	effect->ipi = *ipi;
+	else
+		lapic_accept(l, vector, false);
 }
 
 static void write_icr(struct lapic *l, const struct reg_write *w)
 {
-	u32 high = l->reg[REG_ICR_HIGH];
-	struct lapic_ipi ipi = {
+	u32 high = lapic_x2apic(l) ? w->high : l->reg[REG_ICR_HIGH];
+	const struct lapic_ipi ipi = {
 		.dest = lapic_x2apic(l) ? high : lapic_dest_from_u8((u8)(high >> 24)),
-		.vector = (u8)field_get(ICR_VECTOR, w->value),
+		.vector = (u8)w->value,
 		.mode = (u8)field_get(ICR_MODE, w->value),
 		.shorthand = (u8)field_get(ICR_SHORTHAND, w->value),
 		.logical = w->value & ICR_LOGICAL,
 	};
+	bool fixed = ipi.mode <= LAPIC_LOWEST;
 
-	l->reg[REG_ICR] = w->value & (u32)~ICR_STATUS;
-	if (ipi_sendable(&ipi, w->value))
-		ipi_send(l, &ipi, w->effect);
+	l->reg[w->reg] = w->value & ~ICR_STATUS;
+	l->reg[REG_ICR_HIGH] = high;
+	if (!ipi_sendable(&ipi, w->value))
+		return;
+	if (fixed && (ipi.vector < VECTOR_FIRST || ipi.shorthand == LAPIC_TO_SELF)) {
+		send_to_self(l, ipi.vector);
+	} else {
+		w->effect->what = LAPIC_EFFECT_IPI;
+		w->effect->ipi = ipi;
+	}
 }
 
 static void write_self_ipi(struct lapic *l, const struct reg_write *w)
 {
-	struct lapic_ipi ipi = { .vector = (u8)w->value, .shorthand = LAPIC_TO_SELF };
-
-	ipi_send(l, &ipi, w->effect);
+	send_to_self(l, (u8)w->value);
 }
 
-/* --- the register table --- */
+/* --- access --- */
 
-#define R  BIT32(0) /* readable in xAPIC mode */
+#define R  BIT32(0)
 #define W  BIT32(1)
-#define R2 BIT32(2) /* readable in x2APIC mode */
+#define R2 BIT32(2)
 #define W2 BIT32(3)
 #define RW (R | W | R2 | W2)
 
-struct reg_row {
+static const struct reg_row {
+	u64 bits;
 	u32 access;
-	u32 valid; /* bits that exist: others are ignored (xAPIC) or #GP (x2APIC) */
-	void (*write)(struct lapic *l, const struct reg_write *w); /* NULL: just keep the value */
+	void (*write)(struct lapic *l, const struct reg_write *w);
+} rows[NUMBERS] = {
+#define AT(offset, count) (offset) / STRIDE...(offset) / STRIDE + (count)-1
+#define LAPIC(name, offset, count, access, bits, handler) \
+	[AT(offset, count)] = { bits, access, write_##handler },
+#include "core/virt/lapic.def"
+#undef LAPIC
 };
 
-static const struct reg_row reg_rows[LAPIC_REGS] = {
-	/* The id can be written on some processors; here, as on most, it cannot. */
-	[REG_ID] = { R | R2, 0, NULL },
-	[REG_VERSION] = { R | R2, 0, NULL },
-	[REG_TPR] = { RW, 0xff, NULL },
-	[REG_APR] = { R, 0, NULL },
-	[REG_PPR] = { R | R2, 0, NULL },
-	[REG_EOI] = { W | W2, 0, write_eoi },
-	[REG_RRD] = { R, 0, NULL },
-	[REG_LDR] = { R | W | R2, (u32)ID_XAPIC, NULL },
-	[REG_DFR] = { R | W, (u32)DFR_MODEL, write_dfr },
-	[REG_SVR] = { RW, SVR_VALID, write_svr },
-	[REG_ISR... REG_ISR + 7] = { R | R2, 0, NULL },
-	[REG_TMR... REG_TMR + 7] = { R | R2, 0, NULL },
-	[REG_IRR... REG_IRR + 7] = { R | R2, 0, NULL },
-	[REG_ESR] = { RW, 0, write_esr },
-	[REG_ICR] = { RW, ICR_VALID, write_icr },
-	[REG_ICR_HIGH] = { R | W, (u32)ID_XAPIC, NULL },
-	[REG_LVT_TIMER] = { RW, LVT_VALID_TIMER, write_lvt_timer },
-	[REG_LVT_THERMAL] = { RW, LVT_VALID_MODE, write_lvt },
-	[REG_LVT_PERF] = { RW, LVT_VALID_MODE, write_lvt },
-	[REG_LVT_LINT0] = { RW, LVT_VALID_LINT, write_lvt },
-	[REG_LVT_LINT1] = { RW, LVT_VALID_LINT, write_lvt },
-	[REG_LVT_ERROR] = { RW, LVT_VALID, write_lvt },
-	[REG_INITIAL_COUNT] = { RW, UINT32_MAX, write_initial_count },
-	[REG_CURRENT_COUNT] = { R | R2, 0, NULL },
-	[REG_DIVIDE] = { RW, DIVIDE_HIGH | DIVIDE_LOW, write_divide },
-	[REG_SELF_IPI] = { W2, VECTOR_MASK, write_self_ipi },
-};
+static_assert(REG_TPR == LAPIC_TPR, "CR8 is a part of it");
 
-static_assert(REG_TPR == 0x08, "lapic_cr8_get and _set know TPR's number");
-static_assert(LVT_LAST - LVT_FIRST + 1 == (VERSION_VALUE >> 16) + 1, "version counts LVT entries");
-static_assert(REG_ISR + REGS_PER_VECTORSET == REG_TMR, "vector sets follow each other");
-static_assert(REG_TMR + REGS_PER_VECTORSET == REG_IRR, "vector sets follow each other");
+/* The row of a register's number; nothing is at number 0. */
+static const struct reg_row *reg_row(u32 number)
+{
+	return &rows[number < NUMBERS ? number : 0];
+}
 
 static u32 reg_read(const struct lapic *l, u32 reg, u64 now)
 {
-	switch (reg) {
-	case REG_ID:
-		return lapic_x2apic(l) ? l->id : l->id << 24;
-	case REG_VERSION:
-		return VERSION_VALUE;
-	case REG_PPR:
+	if (reg == REG_PPR)
 		return lapic_ppr(l);
-	case REG_LDR:
-		return lapic_x2apic(l) ? lapic_x2ldr(l) : l->reg[REG_LDR];
-	case REG_ISR ... REG_ISR + 7:
-		return set_word(l->isr, reg - REG_ISR);
-	case REG_TMR ... REG_TMR + 7:
-		return set_word(l->tmr, reg - REG_TMR);
-	case REG_IRR ... REG_IRR + 7:
-		return set_word(l->irr, reg - REG_IRR);
-	case REG_CURRENT_COUNT:
-		return timer_current_count(l, now);
-	default:
-		return l->reg[reg];
-	}
-}
-
-static void reg_write(struct lapic *l, const struct reg_write *w)
-{
-	const struct reg_row *row = &reg_rows[w->reg];
-
-	if (row->write)
-		row->write(l, w);
-	else
-		l->reg[w->reg] = w->value;
-}
-
-/* --- x2APIC mode --- */
-
-static const struct reg_row *msr_row(const struct lapic *l, u32 index)
-{
-	static const struct reg_row no_access;
-	u32 reg = index - LAPIC_MSR_FIRST;
-
-	return lapic_x2apic(l) && reg < LAPIC_REGS ? &reg_rows[reg] : &no_access;
+	return reg == REG_CURRENT_COUNT ? timer_current_count(l, now) : l->reg[reg];
 }
 
 bool lapic_msr_read(const struct lapic *l, u32 index, u64 now, u64 *value)
 {
-	if (!(msr_row(l, index)->access & R2))
+	u32 number = index - MSR_IA32_X2APIC_FIRST;
+
+	if (!lapic_x2apic(l) || !(reg_row(number)->access & R2))
 		return false;
-	*value = reg_read(l, index - LAPIC_MSR_FIRST, now);
-	if (index == MSR_ICR)
+	*value = reg_read(l, number * WORDS, now);
+	if (number * WORDS == REG_ICR)
 		*value |= (u64)l->reg[REG_ICR_HIGH] << 32;
 	return true;
 }
 
 bool lapic_msr_write(struct lapic *l, u32 index, u64 value, u64 now, struct lapic_effect *effect)
 {
-	const struct reg_row *row = msr_row(l, index);
-	struct reg_write w = { index - LAPIC_MSR_FIRST, (u32)value, now, effect };
-	u64 valid = index == MSR_ICR ? row->valid | BITS64(63, 32) : row->valid;
+	u32 number = index - MSR_IA32_X2APIC_FIRST;
+	const struct reg_row *row = reg_row(number);
+	struct reg_write w = { number * WORDS, (u32)value, (u32)(value >> 32), now, effect };
 
-	*effect = (struct lapic_effect){ 0 };
-	if (!(row->access & W2) || (value & ~valid))
+	effect->what = 0;
+	if (!lapic_x2apic(l) || !(row->access & W2) || (value & ~row->bits))
 		return false;
-	if (index == MSR_ICR)
-		l->reg[REG_ICR_HIGH] = (u32)(value >> 32);
-	reg_write(l, &w);
+	row->write(l, &w);
 	return true;
 }
 
-/* --- xAPIC mode --- */
-
-/* The row of an offset, or NULL when nothing is there, which counts as an error. */
-static const struct reg_row *mmio_row(struct lapic *l, u32 offset)
+/* The row of an access, NULL where it has no effect. Where no register is, it is an error. */
+static const struct reg_row *mmio_row(struct lapic *l, u32 offset, u32 access)
 {
-	u32 reg = offset / MMIO_STRIDE;
+	const struct reg_row *row = reg_row(offset / STRIDE);
 
-	if (!lapic_enabled(l) || lapic_x2apic(l))
+	if (lapic_mode(l) != LAPIC_MODE_XAPIC)
 		return NULL;
-	if (reg < LAPIC_REGS && (reg_rows[reg].access & (R | W)))
-		return &reg_rows[reg];
-	lapic_error(l, ESR_REGISTER);
+	if ((row->access & access) && offset % STRIDE == 0)
+		return row;
+	if (!(row->access & (R | W)))
+		lapic_error(l, ESR_REGISTER);
 	return NULL;
 }
 
 u32 lapic_mmio_read(struct lapic *l, u32 offset, u64 now)
 {
-	const struct reg_row *row;
-
-	if (!lapic_enabled(l) || lapic_x2apic(l))
-		return UINT32_MAX;
-	row = mmio_row(l, offset);
-	if (!row || !(row->access & R) || offset % MMIO_STRIDE)
-		return 0;
-	return reg_read(l, offset / MMIO_STRIDE, now);
+	if (mmio_row(l, offset, R))
+		return reg_read(l, offset / 4, now);
+	return lapic_mode(l) == LAPIC_MODE_XAPIC ? 0 : UINT32_MAX;
 }
 
 void lapic_mmio_write(struct lapic *l, u32 offset, u32 value, u64 now, struct lapic_effect *effect)
 {
-	const struct reg_row *row = mmio_row(l, offset);
-	struct reg_write w = { offset / MMIO_STRIDE, value, now, effect };
+	const struct reg_row *row = mmio_row(l, offset, W);
 
-	*effect = (struct lapic_effect){ 0 };
-	if (!row || !(row->access & W) || offset % MMIO_STRIDE)
-		return;
-	w.value &= row->valid;
-	reg_write(l, &w);
+	effect->what = 0;
+	if (row)
+		row->write(l, &(struct reg_write){ .reg = offset / 4,
+						   .value = value & (u32)row->bits,
+						   .now = now,
+						   .effect = effect });
 }
 
 /* --- modes and reset --- */
+
+/* Registers whose shape depends on the mode. */
+static void mode_apply(struct lapic *l)
+{
+	l->reg[REG_ID] = lapic_x2apic(l) ? l->id : l->id << 24;
+	if (lapic_x2apic(l))
+		l->reg[REG_LDR] = (l->id >> 4) << 16 | BIT32(l->id & 0xf);
+	l->reg[REG_ICR_HIGH] = 0;
+}
 
 void lapic_reset(struct lapic *l)
 {
 	u64 base = l->base;
 	u32 id = l->id;
 
-	*l = (struct lapic){ .base = base, .id = id };
+	memset(l, 0, sizeof(*l));
+	l->base = base;
+	l->id = id;
+	l->tmr_changed = true;
+	l->timer_shift = divide_to_shift(0);
+	l->timer_lvt = LVT_MASKED;
+	for (u32 reg = REG_LVT_TIMER; reg <= REG_LVT_ERROR; reg += WORDS)
+		l->reg[reg] = LVT_MASKED;
+	l->reg[REG_VERSION] = VERSION_VALUE;
 	l->reg[REG_DFR] = UINT32_MAX;
 	l->reg[REG_SVR] = SVR_RESET;
-	for (u32 reg = LVT_FIRST; reg <= LVT_LAST; reg++)
-		l->reg[reg] = LVT_MASKED;
+	mode_apply(l);
 }
 
 void lapic_init(struct lapic *l, u32 id, bool bsp)
@@ -660,31 +560,27 @@ void lapic_set_virtual_wire(struct lapic *l)
 	l->reg[REG_LVT_LINT1] = (u32)field_set(LVT_MODE, 0, LAPIC_NMI);
 }
 
-/* x2APIC mode is reached from xAPIC mode only, and left only to "disabled". */
-static bool base_change_legal(u64 from, u64 to)
-{
-	bool from_x2apic = from & APIC_BASE_X2APIC;
-	bool to_x2apic = to & APIC_BASE_X2APIC;
-
-	if (to_x2apic)
-		return (from & APIC_BASE_ENABLE) && (to & APIC_BASE_ENABLE);
-	return !from_x2apic || !(to & APIC_BASE_ENABLE);
-}
-
 bool lapic_base_write(struct lapic *l, u64 value, struct lapic_effect *effect)
 {
+	/* x2APIC mode is reached from xAPIC mode only, and left only to "off". */
+	static const u8 legal[] = {
+		[LAPIC_MODE_OFF] = BIT32(LAPIC_MODE_OFF) | BIT32(LAPIC_MODE_XAPIC),
+		[LAPIC_MODE_XAPIC] =
+			BIT32(LAPIC_MODE_OFF) | BIT32(LAPIC_MODE_XAPIC) | BIT32(LAPIC_MODE_X2APIC),
+		[LAPIC_MODE_X2APIC] = BIT32(LAPIC_MODE_OFF) | BIT32(LAPIC_MODE_X2APIC),
+	};
 	u64 from = l->base;
 
-	*effect = (struct lapic_effect){ 0 };
+	effect->what = 0;
 	if ((value & ~APIC_BASE_VALID) || (value & APIC_BASE_ADDRESS) != LAPIC_BASE_ADDRESS ||
-	    !base_change_legal(from, value))
+	    !(legal[lapic_mode(l)] & BIT32(field_get(APIC_BASE_MODE, value))))
 		return false;
 	l->base = value;
-	if (!(value & APIC_BASE_ENABLE)) { /* what it held is lost when it is enabled again */
+	if (!lapic_enabled(l)) { /* what it held is lost when it is enabled again */
 		lapic_reset(l);
-		effect->what |= LAPIC_EFFECT_TIMER;
+		effect->what = LAPIC_EFFECT_TIMER;
 	} else if ((from ^ value) & APIC_BASE_X2APIC) {
-		l->reg[REG_ICR_HIGH] = 0;
+		mode_apply(l);
 	}
 	return true;
 }

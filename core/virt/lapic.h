@@ -2,31 +2,26 @@
  * The local APIC of a virtual processor: registers in xAPIC (memory-mapped) and x2APIC (MSR) mode,
  * interrupt priority, the timer. Pure: time comes in as the guest's TSC, consequences go out as a
  * struct lapic_effect, and the caller serialises all calls on one local APIC.
- * SDM and APM, "Advanced Programmable Interrupt Controller (APIC)".
+ * The registers are one page of the architecture's layout, so that a processor with APIC
+ * virtualization can work on the same page. SDM and APM, "Advanced Programmable Interrupt
+ * Controller (APIC)".
  */
 #pragma once
 
 #include "lib/base/types.h"
+#include "lib/x86/registers.h"
 
 #define LAPIC_BASE_ADDRESS 0xfee00000ULL
-#define LAPIC_MSR_FIRST	   0x800U
-#define LAPIC_MSR_LAST	   0x8ffU
-#define LAPIC_REGS	   0x40U /* 16 bytes apart in xAPIC mode, one MSR each in x2APIC mode */
+#define LAPIC_TPR	   (0x080 / 4)
 #define LAPIC_NEVER	   UINT64_MAX
 #define LAPIC_BROADCAST	   UINT32_MAX
-
-/* IA32_APIC_BASE */
-#define APIC_BASE_BSP	  BIT64(8)
-#define APIC_BASE_X2APIC  BIT64(10)
-#define APIC_BASE_ENABLE  BIT64(11)
-#define APIC_BASE_ADDRESS BITS64(51, 12)
 
 /* One tick of the timer's input clock lasts this power of two of TSC ticks. */
 #define LAPIC_CLOCK_SHIFT 2U
 /* A periodic timer never runs faster than this, in TSC ticks, so that it cannot hog a processor. */
 #define LAPIC_PERIOD_MIN BIT64(17)
 
-/* Delivery modes of ICR, LVT and interrupt messages. */
+/* Delivery modes of ICR, LVT and interrupt messages; 3 is reserved. */
 enum lapic_mode {
 	LAPIC_FIXED,
 	LAPIC_LOWEST,
@@ -42,11 +37,15 @@ enum lapic_shorthand { LAPIC_TO_DEST, LAPIC_TO_SELF, LAPIC_TO_ALL, LAPIC_TO_OTHE
 struct lapic {
 	u64 base; /* IA32_APIC_BASE */
 	u32 id;
-	u32 reg[LAPIC_REGS]; /* the registers that just keep a value */
-	u64 irr[4], isr[4], tmr[4];
 	u32 errors; /* since the last write of ESR, which moves them there */
+	/* Where bit n is clear, word n of IRR or ISR is zero; set, it need not be otherwise. */
+	u32 irr_words, isr_words;
+	bool tmr_changed; /* a back end with a copy of TMR resets it */
 	bool armed;
+	/* The timer's settings in force; the page may have newer ones, see lapic_written(). */
+	u32 timer_lvt, timer_count, timer_shift;
 	u64 deadline; /* guest TSC of the next expiry, while armed */
+	u32 reg[PAGE_SIZE / 4] ALIGNED(PAGE_SIZE);
 };
 
 /* An interprocessor interrupt to deliver; always edge-triggered. */
@@ -64,21 +63,26 @@ struct lapic_ipi {
 
 /* What an access asks of the caller. Any access may also change lapic_pending(). */
 struct lapic_effect {
-	u32 what; /* LAPIC_EFFECT_* */
+	u32 what; /* LAPIC_EFFECT_*, which say what of the rest is valid */
 	u8 eoi_vector;
 	struct lapic_ipi ipi;
 };
 
 /* Power-up: xAPIC mode, software-disabled. */
 void lapic_init(struct lapic *l, u32 id, bool bsp);
-/* INIT signal: as power-up, but IA32_APIC_BASE (hence the mode) and the id stay. Stops the timer.
- */
+/* INIT signal: as power-up, but IA32_APIC_BASE (hence the mode) and the id stay; no timer runs. */
 void lapic_reset(struct lapic *l);
-/*
- * What firmware leaves behind for an operating system that it boots: enabled, the 8259's output on
- * LINT0, NMI on LINT1. For VMs whose kernel is loaded without firmware.
- */
+/* What firmware leaves to a kernel, for VMs without: enabled, 8259 on LINT0, NMI on LINT1. */
 void lapic_set_virtual_wire(struct lapic *l);
+
+/* The two mode bits of IA32_APIC_BASE; 1 does not exist. */
+#define APIC_BASE_MODE BITS64(11, 10)
+enum { LAPIC_MODE_OFF, LAPIC_MODE_XAPIC = 2, LAPIC_MODE_X2APIC };
+
+static inline u32 lapic_mode(const struct lapic *l)
+{
+	return (u32)field_get(APIC_BASE_MODE, l->base);
+}
 
 static inline bool lapic_enabled(const struct lapic *l)
 {
@@ -92,8 +96,8 @@ static inline bool lapic_x2apic(const struct lapic *l)
 
 /*
  * Register access. `now` is the guest's TSC. False means that the access takes #GP(0) and changed
- * nothing. MSR indices run from LAPIC_MSR_FIRST to LAPIC_MSR_LAST; MMIO offsets from 0 to 0xfff,
- * 32 bits wide, and have an effect only in xAPIC mode (elsewhere: reads of ones).
+ * nothing. MSR indices are those of x2APIC mode; MMIO offsets run from 0 to 0xfff, 32 bits wide,
+ * and have an effect only in xAPIC mode (elsewhere: reads of ones).
  */
 MUST_USE bool lapic_msr_read(const struct lapic *l, u32 index, u64 now, u64 *value);
 MUST_USE bool lapic_msr_write(struct lapic *l, u32 index, u64 value, u64 now,
@@ -106,33 +110,42 @@ MUST_USE bool lapic_base_write(struct lapic *l, u64 value, struct lapic_effect *
 u64 lapic_tsc_deadline_read(const struct lapic *l, u64 now);
 void lapic_tsc_deadline_write(struct lapic *l, u64 value, u64 now, struct lapic_effect *effect);
 
+/* CR8 is the upper half of TPR. */
+static inline u8 lapic_cr8_get(const struct lapic *l)
+{
+	return (u8)(l->reg[LAPIC_TPR] >> 4);
+}
+
+static inline void lapic_cr8_set(struct lapic *l, u8 cr8)
+{
+	l->reg[LAPIC_TPR] = (u32)(cr8 & 0xf) << 4;
+}
+
 /*
  * A fixed or lowest-priority interrupt arrives. False when it is not accepted: local APIC disabled,
  * or vector below 16 (which counts as an error).
  */
 bool lapic_accept(struct lapic *l, u8 vector, bool level);
+/* A processor that delivers interrupts itself ran: IRR and ISR may have changed in the page. */
+static inline void lapic_vectors_changed(struct lapic *l)
+{
+	l->irr_words = 0xff;
+	l->isr_words = 0xff;
+}
+
+/* The highest vector of IRR and of ISR, or -1. */
+int lapic_irr_highest(const struct lapic *l);
+int lapic_isr_highest(const struct lapic *l);
 /* The vector to inject now, or -1: the highest requested one whose class is above PPR's. */
 int lapic_pending(const struct lapic *l);
 /* The same, as if TPR were zero: what may go in as soon as TPR allows. */
 int lapic_requested(const struct lapic *l);
 /* The processor takes `vector`, which lapic_pending() returned: from IRR to ISR. */
 void lapic_take(struct lapic *l, u8 vector);
+/* Also decides lowest-priority arbitration: the lower one wins. */
 u8 lapic_ppr(const struct lapic *l);
-
-/* CR8 is the upper half of TPR. */
-static inline u8 lapic_cr8_get(const struct lapic *l)
-{
-	return (u8)(l->reg[0x08] >> 4);
-}
-
-static inline void lapic_cr8_set(struct lapic *l, u8 cr8)
-{
-	l->reg[0x08] = (u32)(cr8 & 0xf) << 4;
-}
-
-/* Whether this processor takes the 8259's interrupt, and whether the NMI line reaches it. */
+/* Whether this processor takes the 8259's interrupt. */
 bool lapic_takes_extint(const struct lapic *l);
-bool lapic_takes_nmi(const struct lapic *l);
 
 /* Destinations of xAPIC, I/O APIC and MSI messages have 8 bits, of which all ones is broadcast. */
 static inline u32 lapic_dest_from_u8(u8 dest)
@@ -143,12 +156,6 @@ static inline u32 lapic_dest_from_u8(u8 dest)
 /* Whether a message with this (widened) destination is for this local APIC. */
 bool lapic_matches(const struct lapic *l, u32 dest, bool logical);
 
-/* Lowest-priority arbitration between two that match: `a` wins over `b`. */
-static inline bool lapic_wins(const struct lapic *a, const struct lapic *b)
-{
-	return lapic_ppr(a) < lapic_ppr(b);
-}
-
 /* TSC ticks until the timer must be expired; 0: now; LAPIC_NEVER: no interrupt will come of it. */
 u64 lapic_timer_delay(const struct lapic *l, u64 now);
 /*
@@ -156,6 +163,5 @@ u64 lapic_timer_delay(const struct lapic *l, u64 now);
  * and periods that were missed give one interrupt.
  */
 void lapic_timer_expire(struct lapic *l, u64 now);
-/* The guest's TSC jumps by `delta`, which counting timers must not notice. Ask for the delay again.
- */
+/* The guest's TSC jumps by `delta`; counting timers must not notice. Ask for the delay again. */
 void lapic_tsc_jump(struct lapic *l, u64 delta);

@@ -38,7 +38,6 @@ struct vcpu {
 	int extint;	   /* a vector of the 8259 that the VMM has acknowledged, -1: none */
 	int eoi_pending;   /* vector of a level interrupt whose end the VMM must hear, -1: none */
 
-	struct lapic lapic;
 	struct timer timer; /* the local APIC's */
 	u64 tsc_offset;	    /* guest TSC minus host TSC */
 	struct msr_state msr;
@@ -50,6 +49,8 @@ struct vcpu {
 	u64 dr[4];
 	u64 dr6;
 	void *fpu; /* XSAVE area, cpu_features.xsave_bytes */
+
+	struct lapic lapic; /* has a page of its own */
 };
 
 struct vm {
