@@ -7,7 +7,7 @@
 /* A TRUE capability MSR stands this far behind the one whose bits it makes optional. */
 #define TRUE_MSRS (MSR_VMX_TRUE_PIN - MSR_VMX_PIN)
 
-enum word { WORD_BASIC, WORD_PIN, WORD_PROC, WORD_PROC2, WORD_EXIT, WORD_ENTRY, WORD_EPT, WORDS };
+enum which { WORD_BASIC, WORD_PIN, WORD_PROC, WORD_PROC2, WORD_EXIT, WORD_ENTRY, WORD_EPT, WORDS };
 
 enum need {
 	REQUIRED, /* set, and nothing runs without it */
@@ -16,13 +16,14 @@ enum need {
 	CLEAR,	  /* clear, and nothing runs where it cannot be */
 };
 
-struct limits {
+struct word {
 	bool exists;
 	u64 must, may; /* be one */
+	u64 wanted;
 };
 
 struct row {
-	enum word word;
+	enum which word;
 	enum need need;
 	u64 bits;
 	const char *name, *remedy;
@@ -74,107 +75,101 @@ static const struct row rows[] = {
 
 	{ WORD_EXIT, REQUIRED, EXIT_SAVE_DEBUG, CONTROL("save debug controls"), ALL },
 	{ WORD_EXIT, REQUIRED, EXIT_HOST_LONG_MODE, CONTROL("host address-space size"), ALL },
-	{ WORD_EXIT, REQUIRED, EXIT_SAVE_PAT, CONTROL("save IA32_PAT"), NEHALEM },
-	{ WORD_EXIT, REQUIRED, EXIT_LOAD_PAT, CONTROL("load IA32_PAT"), NEHALEM },
-	{ WORD_EXIT, REQUIRED, EXIT_SAVE_EFER, CONTROL("save IA32_EFER"), NEHALEM },
-	{ WORD_EXIT, REQUIRED, EXIT_LOAD_EFER, CONTROL("load IA32_EFER"), NEHALEM },
+	{ WORD_EXIT, REQUIRED, EXIT_SAVE_PAT, CONTROL("save IA32_PAT on exit"), NEHALEM },
+	{ WORD_EXIT, REQUIRED, EXIT_LOAD_PAT, CONTROL("load IA32_PAT on exit"), NEHALEM },
+	{ WORD_EXIT, REQUIRED, EXIT_SAVE_EFER, CONTROL("save IA32_EFER on exit"), NEHALEM },
+	{ WORD_EXIT, REQUIRED, EXIT_LOAD_EFER, CONTROL("load IA32_EFER on exit"), NEHALEM },
 	/* The interrupt stays pending for the host's own dispatch. */
 	{ WORD_EXIT, CLEAR, EXIT_ACK_INTERRUPT, WITHOUT("acknowledge interrupt on exit"), ALL },
 
 	{ WORD_ENTRY, REQUIRED, ENTRY_LOAD_DEBUG, CONTROL("load debug controls"), ALL },
 	{ WORD_ENTRY, SWITCHED, ENTRY_LONG_MODE, CONTROL("IA-32e mode guest"), ALL },
-	{ WORD_ENTRY, REQUIRED, ENTRY_LOAD_PAT, CONTROL("load IA32_PAT"), NEHALEM },
-	{ WORD_ENTRY, REQUIRED, ENTRY_LOAD_EFER, CONTROL("load IA32_EFER"), NEHALEM },
+	{ WORD_ENTRY, REQUIRED, ENTRY_LOAD_PAT, CONTROL("load IA32_PAT on entry"), NEHALEM },
+	{ WORD_ENTRY, REQUIRED, ENTRY_LOAD_EFER, CONTROL("load IA32_EFER on entry"), NEHALEM },
 
 	{ WORD_EPT, REQUIRED, VMX_EPT_WALK4, "EPT with a page walk of four levels", NEHALEM },
 	{ WORD_EPT, REQUIRED, VMX_EPT_WB, "EPT tables in write-back memory", NEHALEM },
 	{ WORD_EPT, REQUIRED, VMX_EPT_2M, "EPT pages of 2 MiB", NEHALEM },
-	{ WORD_EPT, REQUIRED, VMX_EPT_INVEPT | VMX_EPT_INVEPT_SINGLE, "single-context INVEPT",
-	  NEHALEM },
-	{ WORD_EPT, REQUIRED, VMX_EPT_INVVPID | VMX_EPT_INVVPID_SINGLE, "single-context INVVPID",
-	  NEHALEM },
+	{ WORD_EPT, REQUIRED, VMX_EPT_INVEPT_SINGLE, "single-context INVEPT", NEHALEM },
+	{ WORD_EPT, REQUIRED, VMX_EPT_INVVPID_SINGLE, "single-context INVVPID", NEHALEM },
 };
 
 struct vmx_caps vmx_caps;
 
-static struct limits control_read(u32 msr)
+static struct word control_read(u32 msr)
 {
 	u64 value = rdmsr(msr);
 
-	return (struct limits){ true, (u32)value, value >> 32 };
+	return (struct word){ .exists = true, .must = (u32)value, .may = value >> 32 };
 }
 
-static void limits_read(struct limits *words)
+static void words_read(struct word *words)
 {
 	u64 basic = rdmsr(MSR_VMX_BASIC);
 	u32 more = basic & VMX_BASIC_TRUE ? TRUE_MSRS : 0;
-	u64 paging;
 
-	words[WORD_BASIC] = (struct limits){ true, 0, basic };
+	words[WORD_BASIC] = (struct word){ .exists = true, .may = basic };
 	words[WORD_PIN] = control_read(MSR_VMX_PIN + more);
 	words[WORD_PROC] = control_read(MSR_VMX_PROC + more);
 	words[WORD_EXIT] = control_read(MSR_VMX_EXIT + more);
 	words[WORD_ENTRY] = control_read(MSR_VMX_ENTRY + more);
 	if (words[WORD_PROC].may & PROC_SECONDARY)
 		words[WORD_PROC2] = control_read(MSR_VMX_PROC2);
-	paging = words[WORD_PROC2].may & (PROC2_EPT | PROC2_VPID);
-	if (paging == (PROC2_EPT | PROC2_VPID))
-		words[WORD_EPT] = (struct limits){ true, 0, rdmsr(MSR_VMX_EPT_VPID) };
+	if (words[WORD_PROC2].may & PROC2_EPT)
+		words[WORD_EPT] = (struct word){ .exists = true, .may = rdmsr(MSR_VMX_EPT_VPID) };
 }
 
-static bool row_is_met(const struct row *r, const struct limits *word)
+static bool row_is_met(const struct row *r, const struct word *word)
 {
-	bool can_be_set = (word->may & r->bits) == r->bits;
-	bool can_be_clear = (word->must & r->bits) == 0;
+	bool one = (word->may & r->bits) == r->bits;
+	bool zero = (word->must & r->bits) == 0;
 
-	return !word->exists || (can_be_set && r->need == REQUIRED) ||
-	       (can_be_clear && r->need == CLEAR) ||
-	       (can_be_set && can_be_clear && r->need == SWITCHED) || r->need == OPTIONAL;
+	if (!word->exists || r->need == OPTIONAL)
+		return true;
+	return (one || r->need == CLEAR) && (zero || r->need == REQUIRED);
 }
 
-static u32 control_word(const struct limits *words, enum word word)
+static bool row_apply(const struct row *r, struct word *word)
 {
-	u64 wanted = 0;
+	if (r->need == REQUIRED || r->need == OPTIONAL)
+		word->wanted |= r->bits;
+	return require(row_is_met(r, word), r->name, r->remedy);
+}
 
-	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (rows[i].word == word && (rows[i].need == REQUIRED || rows[i].need == OPTIONAL))
-			wanted |= rows[i].bits;
-	}
-	return (u32)vmx_legal(wanted, words[word].must, words[word].may);
+static u32 control(const struct word *word)
+{
+	return (u32)vmx_legal(word->wanted, word->must, word->may);
 }
 
 bool vmx_caps_read(void)
 {
-	struct limits words[WORDS] = { 0 };
+	struct word words[WORDS] = { 0 };
 	struct vmx_caps *c = &vmx_caps;
 	bool ok = true;
 
-	limits_read(words);
-	*c = (struct vmx_caps){
-		.revision = (u32)(words[WORD_BASIC].may & VMX_BASIC_REVISION),
-		.pin = control_word(words, WORD_PIN),
-		.proc = control_word(words, WORD_PROC),
-		.proc2 = control_word(words, WORD_PROC2),
-		.exit = control_word(words, WORD_EXIT),
-		.entry = control_word(words, WORD_ENTRY),
-		.timer_shift = (u32)field_get(VMX_MISC_TIMER_SHIFT, rdmsr(MSR_VMX_MISC)),
-		.cr0_fixed0 = rdmsr(MSR_VMX_CR0_FIXED0),
-		.cr0_fixed1 = rdmsr(MSR_VMX_CR0_FIXED1),
-		.cr4_fixed0 = rdmsr(MSR_VMX_CR4_FIXED0),
-		.cr4_fixed1 = rdmsr(MSR_VMX_CR4_FIXED1),
-		.ept = words[WORD_EPT].may,
-		.page_1g = (words[WORD_EPT].may & VMX_EPT_1G) != 0,
-		.ept_dirty = (words[WORD_EPT].may & VMX_EPT_DIRTY) != 0,
-		.apic_registers = (words[WORD_PROC2].may & PROC2_APIC_REGISTERS) != 0,
-		.interrupt_delivery = (words[WORD_PROC2].may & PROC2_INTERRUPT_DELIVERY) != 0,
-		.x2apic_virtual = (words[WORD_PROC2].may & PROC2_X2APIC) != 0,
-		.posted_interrupts = (words[WORD_PIN].may & PIN_POSTED_INTERRUPTS) != 0,
-	};
-	c->preemption_timer = (c->pin & PIN_PREEMPTION_TIMER) != 0;
-	/* Every one is checked, so that all that is missing is named at once. */
+	words_read(words);
+	/* Every row is checked, so that all that is missing is named at once. */
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
-		ok &= require(row_is_met(&rows[i], &words[rows[i].word]), rows[i].name,
-			      rows[i].remedy);
+		ok &= row_apply(&rows[i], &words[rows[i].word]);
+	c->revision = (u32)field_get(VMX_BASIC_REVISION, words[WORD_BASIC].may);
+	c->pin = control(&words[WORD_PIN]);
+	c->proc = control(&words[WORD_PROC]);
+	c->proc2 = control(&words[WORD_PROC2]);
+	c->exit = control(&words[WORD_EXIT]);
+	c->entry = control(&words[WORD_ENTRY]);
+	c->timer_shift = (u32)field_get(VMX_MISC_TIMER_SHIFT, rdmsr(MSR_VMX_MISC));
+	c->cr0_fixed0 = rdmsr(MSR_VMX_CR0_FIXED0);
+	c->cr0_fixed1 = rdmsr(MSR_VMX_CR0_FIXED1);
+	c->cr4_fixed0 = rdmsr(MSR_VMX_CR4_FIXED0);
+	c->cr4_fixed1 = rdmsr(MSR_VMX_CR4_FIXED1);
+	c->ept = words[WORD_EPT].may;
+	c->page_1g = c->ept & VMX_EPT_1G;
+	c->ept_dirty = c->ept & VMX_EPT_DIRTY;
+	c->preemption_timer = c->pin & PIN_PREEMPTION_TIMER;
+	c->posted_interrupts = words[WORD_PIN].may & PIN_POSTED_INTERRUPTS;
+	c->apic_registers = words[WORD_PROC2].may & PROC2_APIC_REGISTERS;
+	c->interrupt_delivery = words[WORD_PROC2].may & PROC2_INTERRUPT_DELIVERY;
+	c->x2apic_virtual = words[WORD_PROC2].may & PROC2_X2APIC;
 	return ok;
 }
 

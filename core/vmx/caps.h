@@ -37,12 +37,6 @@ static inline u64 vmx_cr0(u64 value)
 	return vmx_legal(value, vmx_caps.cr0_fixed0, vmx_caps.cr0_fixed1);
 }
 
-/* An unrestricted guest has PE and PG as it likes. */
-static inline u64 vmx_guest_cr0(u64 value)
-{
-	return vmx_legal(value, vmx_caps.cr0_fixed0 & ~(CR0_PE | CR0_PG), vmx_caps.cr0_fixed1);
-}
-
 static inline u64 vmx_cr4(u64 value)
 {
 	return vmx_legal(value, vmx_caps.cr4_fixed0, vmx_caps.cr4_fixed1);

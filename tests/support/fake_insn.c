@@ -64,8 +64,7 @@ void write_cr3(u64 value)
 
 struct cpuid_result cpuid(u32 leaf, u32 subleaf)
 {
-	(void)leaf, (void)subleaf;
-	return (struct cpuid_result){ 0 };
+	return fake_insn.on_cpuid ? fake_insn.on_cpuid(leaf, subleaf) : (struct cpuid_result){ 0 };
 }
 
 u64 rdmsr(u32 index)
@@ -74,6 +73,7 @@ u64 rdmsr(u32 index)
 		if (fake_insn.msr[i].index == index)
 			return fake_insn.msr[i].value;
 	}
+	assert(!fake_insn.msr_strict);
 	return 0;
 }
 
@@ -88,6 +88,7 @@ void wrmsr(u32 index, u64 value)
 		fake_insn.msr_count++;
 	fake_insn.msr[i].index = index;
 	fake_insn.msr[i].value = value;
+	fake_insn.msr_writes++;
 }
 
 u64 rdtsc(void)

@@ -1,9 +1,10 @@
 /* The processor of host tests: registers, a clock, and what happens while it waits. */
 #pragma once
 
+#include "core/cpu/insn.h"
 #include "lib/base/types.h"
 
-#define FAKE_MSR_MAX 16
+#define FAKE_MSR_MAX 32
 
 struct fake_insn {
 	u64 tsc, tsc_step; /* rdtsc() gives tsc, then adds the step */
@@ -16,9 +17,12 @@ struct fake_insn {
 		u64 value;
 	} msr[FAKE_MSR_MAX]; /* those that were written */
 	u32 msr_count;
+	u64 msr_writes;
+	bool msr_strict;	    /* reading one that nobody wrote fails the test */
 	void (*on_wait)(void);	    /* HLT in the idle loop; NULL: fails the test */
 	void (*on_interrupt)(void); /* STI window; NULL: nothing is pending */
-	void (*on_cr3)(u64 value);  /* before CR3 changes */
+	struct cpuid_result (*on_cpuid)(u32 leaf, u32 subleaf); /* NULL: zeroes */
+	void (*on_cr3)(u64 value);				/* before CR3 changes */
 };
 
 extern struct fake_insn fake_insn;
