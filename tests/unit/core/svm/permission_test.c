@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "core/svm/permission.c"
+#include "core/svm/svm.h"
 #include "tests/support/fake_machine.h"
 
 /* APM, "MSR Intercept": the three ranges that the map covers, 2 KiB each. */
