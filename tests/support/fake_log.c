@@ -19,6 +19,8 @@ void log_at(enum log_level level, const char *format, ...)
 	format_va(fake_log.last, sizeof(fake_log.last), format, args);
 	va_end(args);
 	fake_log.lines++;
+	if (fake_log.on_line)
+		fake_log.on_line(fake_log.last);
 }
 
 NORETURN void panic(const char *format, ...)

@@ -8,9 +8,10 @@
 struct fake_log {
 	char last[256]; /* the last line */
 	u64 lines;
-	jmp_buf *on_panic; /* NULL: a panic fails the test */
-	jmp_buf *on_off;   /* NULL: so does switching the machine off */
-	int off_reason;	   /* enum machine_end */
+	void (*on_line)(const char *line); /* NULL: nobody listens */
+	jmp_buf *on_panic;		   /* NULL: a panic fails the test */
+	jmp_buf *on_off;		   /* NULL: so does switching the machine off */
+	int off_reason;			   /* enum machine_end */
 };
 
 extern struct fake_log fake_log;
