@@ -131,9 +131,9 @@ static void check_controls(struct report *r)
 /* More of the controls. This core injects interrupts, NMIs and exceptions. */
 static void check_event(struct report *r)
 {
-	u64 event = V(ENTRY_EVENT), vector = event & VMX_EVENT_VECTOR,
-	    type = field_get(VMX_EVENT_TYPE, event);
-	u64 error = event & VMX_EVENT_ERROR_VALID, any = rdmsr(MSR_VMX_BASIC) & VMX_BASIC_ANY_ERROR;
+	u64 event = V(ENTRY_EVENT), type = field_get(VMX_EVENT_TYPE, event);
+	u64 error = event & VMX_EVENT_ERROR_VALID, vector = event & VMX_EVENT_VECTOR;
+	u64 any = rdmsr(MSR_VMX_BASIC) & VMX_BASIC_ANY_ERROR;
 	bool exception = type == VMX_EVENT_EXCEPTION, nmi = type == VMX_EVENT_NMI;
 	bool pushes = exception && PROTECTED && vector < EXC_CP && exception_has_error((u32)vector);
 
@@ -283,7 +283,8 @@ static void check_non_register_state(struct report *r)
 	/* STI blocks NMIs on some processors only. */
 	BLOCK(INJECTS(VMX_EVENT_NMI), !(x & BLOCKED_ALL), "blocks the injected NMI");
 	MUST(GUEST_PENDING_DEBUG, !(x & PENDING_UNKNOWN), "bits 11:4, 13, 15, 63:17 must be 0");
-	WHEN(GUEST_PENDING_DEBUG, shadow, !(x & PENDING_DEBUG_BS) == !step, "BS: TF without BTF");
+	WHEN(GUEST_PENDING_DEBUG, shadow, !(x & PENDING_DEBUG_BS) == !step,
+	     "BS must say: TF, no BTF");
 	MUST(LINK_POINTER, x == LINK_POINTER_NONE, "must be all ones");
 }
 

@@ -68,8 +68,8 @@ static enum err vmx_cpu_on(struct cpu *cpu)
 	registers_read(&host->registers);
 	__asm__ volatile("sgdt %0; sidt %1" : "=m"(host->gdtr), "=m"(host->idtr));
 	cpu->virt = host;
-	write_cr0((read_cr0() | vmx_caps.cr0_fixed0) & vmx_caps.cr0_fixed1);
-	write_cr4((read_cr4() | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1);
+	write_cr0(vmx_cr0(read_cr0()));
+	write_cr4(vmx_cr4(read_cr4()));
 	if (vmxon(core_physical(host->vmxon)) != VMX_OK)
 		panic("VMXON was refused with VT-x enabled");
 	return ERR_OK;

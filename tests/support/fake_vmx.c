@@ -1,0 +1,71 @@
+/* VMX instructions of host tests. SDM, "Field Encoding in VMCS". */
+#include "tests/support/fake_vmx.h"
+
+#include "core/vmx/insn.h"
+#include "lib/base/assert.h"
+#include "lib/base/string.h"
+
+#define FIELD_MAX     0x7000U
+#define FIELD_TYPE    BITS64(11, 10)
+#define TYPE_READONLY 1U /* "VM-exit information" */
+
+struct fake_vmx fake_vmx;
+
+static u64 fields[FIELD_MAX];
+
+void fake_vmx_reset(void)
+{
+	fake_vmx = (struct fake_vmx){ 0 };
+	memset(fields, 0, sizeof(fields));
+}
+
+void fake_vmx_set(u32 field, u64 value)
+{
+	assert(field < FIELD_MAX);
+	fields[field] = value;
+}
+
+u64 vmread(u32 field)
+{
+	assert(field < FIELD_MAX);
+	return fields[field];
+}
+
+bool vmwrite(u32 field, u64 value)
+{
+	if (field_get(FIELD_TYPE, field) == TYPE_READONLY)
+		return false;
+	fake_vmx_set(field, value);
+	fake_vmx.writes++;
+	return true;
+}
+
+enum vmx_result vmxon(hpa_t physical)
+{
+	fake_vmx.vmxon = physical;
+	return VMX_OK;
+}
+
+enum vmx_result vmclear(hpa_t physical)
+{
+	fake_vmx.cleared = physical;
+	return VMX_OK;
+}
+
+enum vmx_result vmptrld(hpa_t physical)
+{
+	fake_vmx.current = physical;
+	return VMX_OK;
+}
+
+void invept(u64 type, u64 ept_pointer)
+{
+	(void)type, (void)ept_pointer;
+	fake_vmx.invepts++;
+}
+
+void invvpid(u64 type, u16 vpid)
+{
+	(void)type, (void)vpid;
+	fake_vmx.invvpids++;
+}

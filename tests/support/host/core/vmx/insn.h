@@ -1,0 +1,21 @@
+/*
+ * Stands in for core/vmx/insn.h when core files are compiled for host tests: the same functions,
+ * played by tests/support/fake_vmx.c instead of the processor.
+ */
+#pragma once
+
+#include "lib/base/types.h"
+
+enum vmx_result { VMX_OK, VMX_FAIL_INVALID, VMX_FAIL_VALID };
+
+enum vmx_result vmxon(hpa_t physical);
+enum vmx_result vmclear(hpa_t physical);
+enum vmx_result vmptrld(hpa_t physical);
+u64 vmread(u32 field);
+bool vmwrite(u32 field, u64 value);
+
+#define INVALIDATE_SINGLE 1ULL
+#define INVALIDATE_ALL	  2ULL
+
+void invept(u64 type, u64 ept_pointer);
+void invvpid(u64 type, u16 vpid);
