@@ -64,8 +64,8 @@ void write_cr3(u64 value)
 
 struct cpuid_result cpuid(u32 leaf, u32 subleaf)
 {
-	(void)leaf, (void)subleaf;
-	return (struct cpuid_result){ 0 };
+	(void)subleaf;
+	return fake_insn.on_cpuid ? fake_insn.on_cpuid(leaf) : (struct cpuid_result){ 0 };
 }
 
 u64 rdmsr(u32 index)
@@ -77,10 +77,21 @@ u64 rdmsr(u32 index)
 	return 0;
 }
 
+bool rdmsr_try(u32 index, u64 *value)
+{
+	if (index == fake_insn.msr_absent)
+		return false;
+	*value = rdmsr(index);
+	return true;
+}
+
 void wrmsr(u32 index, u64 value)
 {
 	u32 i = 0;
 
+	assert(index != fake_insn.msr_absent || index == 0);
+	if (index == fake_insn.msr_ignored && index != 0)
+		return;
 	while (i < fake_insn.msr_count && fake_insn.msr[i].index != index)
 		i++;
 	assert(i < FAKE_MSR_MAX);

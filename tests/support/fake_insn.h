@@ -3,6 +3,8 @@
 
 #include "lib/base/types.h"
 
+struct cpuid_result;
+
 #define FAKE_MSR_MAX 16
 
 struct fake_insn {
@@ -16,9 +18,12 @@ struct fake_insn {
 		u64 value;
 	} msr[FAKE_MSR_MAX]; /* those that were written */
 	u32 msr_count;
-	void (*on_wait)(void);	    /* HLT in the idle loop; NULL: fails the test */
-	void (*on_interrupt)(void); /* STI window; NULL: nothing is pending */
-	void (*on_cr3)(u64 value);  /* before CR3 changes */
+	u32 msr_absent;				   /* does not exist, when not 0 */
+	u32 msr_ignored;			   /* reads zero, and writes vanish */
+	struct cpuid_result (*on_cpuid)(u32 leaf); /* NULL: all leaves are zero */
+	void (*on_wait)(void);			   /* HLT in the idle loop; NULL: fails the test */
+	void (*on_interrupt)(void);		   /* STI window; NULL: nothing is pending */
+	void (*on_cr3)(u64 value);		   /* before CR3 changes */
 };
 
 extern struct fake_insn fake_insn;
