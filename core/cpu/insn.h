@@ -25,6 +25,9 @@ static inline u64 rdmsr(u32 index)
 	return (u64)high << 32 | low;
 }
 
+/* False, and *value as it was, when the processor has no such MSR. In trap.S. */
+bool rdmsr_try(u32 index, u64 *value);
+
 static inline void wrmsr(u32 index, u64 value)
 {
 	__asm__ volatile("wrmsr"

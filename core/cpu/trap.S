@@ -148,6 +148,21 @@ trap_paranoid:
 	addq $16, %rsp
 	iretq
 
+	/* bool rdmsr_try(u32 index, u64 *value); trap_core() sends a #GP on to rdmsr_absent */
+	.globl rdmsr_try, rdmsr_try_insn, rdmsr_absent
+rdmsr_try:
+	movl %edi, %ecx
+rdmsr_try_insn:
+	rdmsr
+	shlq $32, %rdx
+	orq %rdx, %rax
+	movq %rax, (%rsi)
+	movl $1, %eax
+	retq
+rdmsr_absent:
+	xorl %eax, %eax
+	retq
+
 	/* One 16-byte stub a vector; the vectors that push an error code are 8, 10-14, 17, 21, 29, 30. */
 	.balign 16
 	.globl trap_stubs

@@ -5,7 +5,9 @@
 #include "core/trace/log.h"
 #include "lib/x86/registers.h"
 
-static u64 nmi_count, init_count;
+extern const u8 rdmsr_try_insn[], rdmsr_absent[];
+
+static u64 nmi_count, init_count, step_count;
 
 /* A push that met the guard page below the stack cannot push its own fault either. */
 static NORETURN void double_fault(const struct frame *frame)
@@ -23,6 +25,10 @@ void trap_core(struct frame *frame)
 		nmi_count++;
 	else if (frame->vector == EXC_SX)
 		init_count++; /* an INIT from outside must not reset a running machine */
+	else if (frame->vector == EXC_GP && frame->rip == (u64)rdmsr_try_insn)
+		frame->rip = (u64)rdmsr_absent;
+	else if (frame->vector == EXC_DB)
+		step_count++; /* Bochs 2.7 gives root mode the trap of a guest that single-steps */
 	else if (frame->vector == EXC_MC)
 		panic_at(frame,
 			 "machine check: the hardware reports an error it could not correct");

@@ -164,6 +164,11 @@ void sched_set_deadline(struct thread *thread, u64 deadline)
 		timer_set(&thread->timer, deadline);
 }
 
+void sched_yield(void)
+{
+	this_cpu()->resched |= queue_first != NULL;
+}
+
 void sched_exit_soon(u64 us)
 {
 	struct timer *nudge = &this_cpu()->nudge;

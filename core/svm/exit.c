@@ -157,10 +157,13 @@ static void decode_iret(struct vcpu *v, const struct vmcb *vmcb)
 static void decode_cr8(struct vcpu *v, const struct vmcb *vmcb)
 {
 	u8 bytes[GUEST_FETCH_BYTES] ALIGNED(8);
-	u32 source;
+	u32 source = (u32)field_get(CR8_WRITE_GPR, vmcb->control.exit_info1);
 
-	v->exit.insn_length = insn_cr8_write(bytes, fetch(v, vmcb, bytes),
-					     is_long_mode_code(&vmcb->save), &source);
+	if (svm_features.flags & SVM_FEATURE_DECODE_ASSISTS)
+		v->exit.insn_length = (u32)(vmcb->control.next_rip - vmcb->save.rip);
+	else
+		v->exit.insn_length = insn_cr8_write(bytes, fetch(v, vmcb, bytes),
+						     is_long_mode_code(&vmcb->save), &source);
 	if (v->exit.insn_length > 0)
 		v->exit.cr8.value = v->page->gpr[source];
 	else
@@ -203,6 +206,7 @@ static const struct exit_row exit_rows[] = {
 	[SVM_EXIT_RSM] = { VM_EXIT_REFUSED, NULL, { 0 } },
 	[SVM_EXIT_IRET] = { VM_EXIT_IRET, decode_iret, { 0 } },
 	[SVM_EXIT_INVD] = { VM_EXIT_CACHE, NULL, OPCODE2(0x0f, 0x08) },
+	[SVM_EXIT_PAUSE] = { VM_EXIT_PAUSE, NULL, OPCODE2(0xf3, 0x90) },
 	[SVM_EXIT_HLT] = { VM_EXIT_HLT, NULL, OPCODE1(0xf4) },
 	[SVM_EXIT_INVLPGA] = { VM_EXIT_REFUSED, NULL, { 0 } },
 	[SVM_EXIT_IOIO] = { VM_EXIT_IO, decode_io, { 0 } },

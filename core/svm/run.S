@@ -1,7 +1,7 @@
 /*
  * The world switch. APM, "VMRUN", "VMSAVE", "Global Interrupt Flag, STGI and CLGI Instructions".
  * Root mode's interrupt flag is set while GIF is clear, so that a host interrupt ends the guest's
- * run and stays pending.
+ * run; it is taken when GIF is set again, and so is one that came with any other exit.
  */
 #include "lib/abi/vcpu_offsets.h"
 
@@ -54,8 +54,8 @@ svm_enter:
 	movq %r13, GPR_OFFSET_R13(%rax)
 	movq %r14, GPR_OFFSET_R14(%rax)
 	movq %r15, GPR_OFFSET_R15(%rax)
-	cli
 	stgi
+	cli
 	cld
 	addq $16, %rsp
 	popq %r15

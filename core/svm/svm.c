@@ -13,6 +13,9 @@
 #define VM_CR_SVMDIS	BIT64(4)
 #define VM_CR_R_INIT	BIT64(1)
 #define SHADOW_RETRY_US 1
+/* A spin lock's owner is late after so many PAUSEs, none more than so many cycles after another. */
+#define PAUSE_COUNT	3000
+#define PAUSE_THRESHOLD 128
 
 #define INTERCEPTS1                                                              \
 	(INTERCEPT1_INTR | INTERCEPT1_NMI | INTERCEPT1_INIT | INTERCEPT1_RDPMC | \
@@ -43,10 +46,23 @@ static bool is_tcg(void)
 	       id.ecx == 0x43544743; /* "TCGTCGTCGTCG" */
 }
 
+static void features_log(void)
+{
+	u32 flags = svm_features.flags;
+
+	log_info("AMD-V: %u ASIDs%s%s%s%s%s", svm_features.asids,
+		 flags & SVM_FEATURE_NRIPS ? ", next-RIP save" : "",
+		 flags & SVM_FEATURE_CLEAN_BITS ? ", clean bits" : "",
+		 flags & SVM_FEATURE_FLUSH_BY_ASID ? ", flush by ASID" : "",
+		 flags & SVM_FEATURE_DECODE_ASSISTS ? ", decode assists" : "",
+		 flags & SVM_FEATURE_PAUSE_FILTER ? ", PAUSE filter" : "");
+}
+
 static bool svm_preflight(void)
 {
 	bool svm = (cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_EXT1_ECX_SVM) != 0;
 	struct cpuid_result leaf;
+	u64 vm_cr;
 	bool ok;
 
 	if (!require(svm, "AMD-V (SVM)",
@@ -57,16 +73,28 @@ static bool svm_preflight(void)
 	svm_features.flags = leaf.edx;
 	svm_features.asids = leaf.ebx;
 	svm_features.tcg = is_tcg();
+	features_log();
 	/* Every one is checked, so that all that is missing is named at once. */
 	ok = require((svm_features.flags & SVM_FEATURE_NPT) != 0, "nested paging (NPT)",
 		     "AMD processors since 2007 (family 10h) have it; in an emulator add the CPU "
 		     "flag npt");
-	ok &= require(!(rdmsr(MSR_AMD_VM_CR) & VM_CR_SVMDIS),
+	ok &= require(!rdmsr_try(MSR_AMD_VM_CR, &vm_cr) || !(vm_cr & VM_CR_SVMDIS),
 		      "AMD-V: the firmware locked it off in VM_CR",
 		      "enable SVM (Secure Virtual Machine) in the firmware setup and power-cycle");
 	ok &= require(svm_features.asids >= 2, "address space identifiers (ASIDs)",
 		      "the processor must report at least 2");
 	return ok;
+}
+
+/* An INIT from outside becomes #SX, no silent reset. False: this processor is an emulator's. */
+static bool init_redirect(void)
+{
+	u64 vm_cr;
+
+	if (!rdmsr_try(MSR_AMD_VM_CR, &vm_cr))
+		return false;
+	wrmsr(MSR_AMD_VM_CR, vm_cr | VM_CR_R_INIT);
+	return (rdmsr(MSR_AMD_VM_CR) & VM_CR_R_INIT) != 0;
 }
 
 static enum err svm_cpu_on(struct cpu *cpu)
@@ -91,8 +119,7 @@ static enum err svm_cpu_on(struct cpu *cpu)
 	cpu->virt = s;
 	wrmsr(MSR_IA32_EFER, rdmsr(MSR_IA32_EFER) | EFER_SVME);
 	wrmsr(MSR_AMD_VM_HSAVE_PA, core_physical(s->host_save).raw);
-	/* An INIT from outside becomes #SX instead of a silent reset. */
-	wrmsr(MSR_AMD_VM_CR, rdmsr(MSR_AMD_VM_CR) | VM_CR_R_INIT);
+	svm_features.bochs = !init_redirect() && !svm_features.tcg;
 	__asm__ volatile("vmsave %%rax" : : "a"(s->host_hpa.raw) : "memory");
 	return ERR_OK;
 }
@@ -123,12 +150,18 @@ static const struct paging_format *svm_stage2_format(void)
 static void svm_stage2_flush(struct vm *vm)
 {
 	for (u32 i = 0; i < vm->vcpu_count; i++)
-		svm_vcpu(vm->vcpus[i])->asid_generation = 0; /* a new ASID at the next entry */
+		svm_vcpu(vm->vcpus[i])->stale = true;
+}
+
+/* Bochs does not say in DR6 why a #DB came that is intercepted. */
+static u32 intercept_exceptions(void)
+{
+	return INTERCEPT_EXCEPTIONS & ~(svm_features.bochs ? BIT32(EXC_DB) : 0);
 }
 
 static void control_init(struct vcpu *v, struct vmcb_control *c)
 {
-	c->intercept_exception = INTERCEPT_EXCEPTIONS;
+	c->intercept_exception = intercept_exceptions();
 	c->intercept1 = INTERCEPTS1;
 	c->intercept2 = INTERCEPTS2;
 	c->iopm_base = permission_io().raw;
@@ -136,6 +169,11 @@ static void control_init(struct vcpu *v, struct vmcb_control *c)
 	c->int_control = V_INTR_MASKING;
 	c->nested_control = NESTED_PAGING;
 	c->nested_cr3 = v->vm->stage2.root.raw;
+	if (svm_features.flags & SVM_FEATURE_PAUSE_FILTER) {
+		c->intercept1 |= INTERCEPT1_PAUSE;
+		c->pause_count = PAUSE_COUNT;
+		c->pause_threshold = PAUSE_THRESHOLD;
+	}
 }
 
 static enum err svm_vcpu_init(struct vcpu *v)
@@ -164,16 +202,26 @@ static void svm_vcpu_fini(struct vcpu *v)
 	heap_free(s, sizeof(*s));
 }
 
-/* A vCPU keeps its ASID until the CPU has used all of them, or it moves to another CPU. */
+/*
+ * A vCPU keeps its ASID until the CPU has used all of them, or it moves to another CPU. One whose
+ * translations are stale gets another where the processor cannot forget those of one ASID.
+ */
 static void asid_assign(struct svm_vcpu *s, struct cpu *cpu)
 {
 	struct svm_cpu *host = cpu->virt;
 	struct vmcb *vmcb = s->vmcb;
+	bool valid = s->cpu == cpu && s->asid_generation == host->asid_generation;
+	bool flush = s->stale;
 
 	vmcb->control.tlb_control = TLB_KEEP;
-	if (s->cpu == cpu && s->asid_generation == host->asid_generation)
+	s->stale = false;
+	if (valid && !flush)
 		return;
-	if (host->asid_next == svm_features.asids || s->asid_generation == 0) {
+	if (valid && (svm_features.flags & SVM_FEATURE_FLUSH_BY_ASID)) {
+		vmcb->control.tlb_control = TLB_FLUSH_ASID;
+		return;
+	}
+	if (host->asid_next == svm_features.asids) {
 		host->asid_next = 1;
 		host->asid_generation++;
 	}
@@ -224,10 +272,13 @@ static void events_decode(struct vcpu *v, struct svm_vcpu *s)
 			!(info & EVENT_VALID) || field_get(EVENT_TYPE, info) != EVENT_TYPE_INTR;
 		v->events = true;
 	}
+	v->events |= svm_features.bochs && v->offered != OFFER_NONE; /* it may have overlooked it */
 	if (s->iret_seen && s->vmcb->save.rip != s->iret_rip) {
 		s->iret_seen = false;
 		s->stepping = false;
 		s->nmi_blocked = false;
+		c->intercept_exception = intercept_exceptions();
+		vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
 		v->events = true;
 	}
 }
@@ -265,6 +316,8 @@ static void svm_run(struct vcpu *v)
 	vmcb->save.rax = gpr[GPR_RAX];
 	vmcb->save.rsp = gpr[GPR_RSP];
 	tpr_load(v, vmcb);
+	if (svm_features.bochs) /* its VMRUN does not */
+		write_cr2(vmcb->save.cr2);
 
 	svm_enter(gpr, s->vmcb_hpa.raw, host->host_hpa.raw);
 
@@ -353,6 +406,11 @@ static bool in_shadow(const struct vmcb *vmcb)
 	return (vmcb->control.int_state & INT_STATE_SHADOW) != 0;
 }
 
+static bool svm_intr_window(struct vcpu *v)
+{
+	return (vcpu_vmcb(v)->save.rflags & RFLAGS_IF) && !in_shadow(vcpu_vmcb(v));
+}
+
 /* Inside a shadow nothing is offered; a short timer brings the vCPU back to decide again. */
 static void shadow_retry(struct vcpu *v)
 {
@@ -360,17 +418,23 @@ static void shadow_retry(struct vcpu *v)
 	sched_exit_soon(SHADOW_RETRY_US);
 }
 
+static bool is_emulated(void)
+{
+	return svm_features.tcg || svm_features.bochs;
+}
+
 /*
- * QEMU's processor differs from the manual: it delivers a virtual interrupt in the shadow of STI or
- * MOV SS, compares its priority with V_TPR wrongly, and forgets one that V_TPR holds back. There,
- * TPR is watched by intercepting CR8, and nothing is offered that it holds back.
+ * Two emulators differ from the manual. QEMU delivers a virtual interrupt in the shadow of STI or
+ * MOV SS, compares its priority with V_TPR wrongly, and forgets one that V_TPR holds back; Bochs
+ * looks for one only when IF changes. There, TPR is watched by intercepting CR8, and nothing is
+ * offered that it holds back.
  */
-static bool tcg_holds_back(struct vcpu *v, int vector, bool ignore_tpr)
+static bool holds_back(struct vcpu *v, int vector, bool ignore_tpr)
 {
 	struct vmcb *vmcb = vcpu_vmcb(v);
 	u32 cr = vmcb->control.intercept_cr & ~INTERCEPT_CR8_WRITE;
 
-	if (!svm_features.tcg)
+	if (!is_emulated())
 		return false;
 	if (vector >= 0 && !ignore_tpr)
 		cr |= INTERCEPT_CR8_WRITE;
@@ -392,13 +456,16 @@ static void svm_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
 		vmcb->control.int_control & ~(V_IRQ | V_IGN_TPR | V_INTR_PRIO | V_INTR_VECTOR);
 	u32 intercept = vmcb->control.intercept1 & ~INTERCEPT1_VINTR;
 
-	if (tcg_holds_back(v, vector, ignore_tpr)) {
+	if (holds_back(v, vector, ignore_tpr)) {
 		v->offered = OFFER_NONE;
 	} else if (vector == OFFER_WINDOW) {
 		control |= V_IRQ | V_IGN_TPR;
 		intercept |= INTERCEPT1_VINTR;
+	} else if (vector >= 0 && svm_features.bochs && svm_intr_window(v) &&
+		   vmcb->control.event_inject == 0) {
+		vmcb->control.event_inject = field_set(EVENT_VECTOR, EVENT_VALID, (u64)vector);
 	} else if (vector >= 0) {
-		control |= V_IRQ | (ignore_tpr || svm_features.tcg ? V_IGN_TPR : 0);
+		control |= V_IRQ | (ignore_tpr || is_emulated() ? V_IGN_TPR : 0);
 		control = field_set(V_INTR_VECTOR, control, (u64)vector);
 		control = field_set(V_INTR_PRIO, control, (u64)vector >> 4);
 	}
@@ -418,6 +485,8 @@ static void step_iret(struct svm_vcpu *s)
 	if (s->stepping || (s->vmcb->save.rflags & RFLAGS_TF))
 		return;
 	s->stepping = true;
+	s->vmcb->control.intercept_exception |= BIT32(EXC_DB);
+	vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
 	s->vmcb->save.rflags |= RFLAGS_TF;
 }
 
@@ -432,11 +501,6 @@ static bool svm_nmi_window(struct vcpu *v)
 	else if (!s->nmi_blocked)
 		sched_exit_soon(SHADOW_RETRY_US);
 	return false; /* blocked: the IRET intercept tells */
-}
-
-static bool svm_intr_window(struct vcpu *v)
-{
-	return (vcpu_vmcb(v)->save.rflags & RFLAGS_IF) && !in_shadow(vcpu_vmcb(v));
 }
 
 const struct backend svm_backend = {

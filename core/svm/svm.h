@@ -5,8 +5,12 @@
 #include "core/virt/vm.h"
 
 /* APM, "CPUID Fn8000_000A_EDX SVM Feature Identification" */
-#define SVM_FEATURE_NPT	  BIT32(0)
-#define SVM_FEATURE_NRIPS BIT32(3)
+#define SVM_FEATURE_NPT		   BIT32(0)
+#define SVM_FEATURE_NRIPS	   BIT32(3)
+#define SVM_FEATURE_CLEAN_BITS	   BIT32(5)
+#define SVM_FEATURE_FLUSH_BY_ASID  BIT32(6)
+#define SVM_FEATURE_DECODE_ASSISTS BIT32(7)
+#define SVM_FEATURE_PAUSE_FILTER   BIT32(10)
 
 struct svm_cpu {
 	void *host_save;   /* VM_HSAVE_PA */
@@ -19,8 +23,9 @@ struct svm_cpu {
 struct svm_vcpu {
 	struct vmcb *vmcb;
 	hpa_t vmcb_hpa;
-	u64 asid_generation; /* of the CPU that gave this vCPU its ASID */
+	u64 asid_generation; /* of the CPU that gave this vCPU its ASID, 0: none yet */
 	struct cpu *cpu;     /* where it ran last */
+	bool stale;	     /* its ASID's translations must go before the next entry */
 	bool nmi_blocked;    /* the guest is in an NMI handler */
 	bool iret_seen;	     /* its IRET is about to run */
 	bool stepping;	     /* TF is ours: the trap after the IRET comes here */
@@ -30,7 +35,7 @@ struct svm_vcpu {
 struct svm_features {
 	u32 flags; /* SVM_FEATURE_* */
 	u32 asids;
-	bool tcg; /* QEMU's emulation, whose virtual interrupts differ: see svm_offer_interrupt() */
+	bool tcg, bochs; /* emulated, with virtual interrupts that differ: see holds_back() */
 };
 
 extern struct svm_features svm_features;

@@ -97,6 +97,7 @@ static_assert(sizeof(struct vmcb) == 4096, "APM");
 #define INTERCEPT1_RSM	    BIT32(19)
 #define INTERCEPT1_IRET	    BIT32(20)
 #define INTERCEPT1_INVD	    BIT32(22)
+#define INTERCEPT1_PAUSE    BIT32(23)
 #define INTERCEPT1_HLT	    BIT32(24)
 #define INTERCEPT1_INVLPGA  BIT32(26)
 #define INTERCEPT1_IO	    BIT32(27)
@@ -118,8 +119,9 @@ static_assert(sizeof(struct vmcb) == 4096, "APM");
 #define INTERCEPT2_XSETBV  BIT32(13)
 #define INTERCEPT2_RDPRU   BIT32(14)
 
-#define TLB_KEEP      0U
-#define TLB_FLUSH_ALL 1U
+#define TLB_KEEP       0U
+#define TLB_FLUSH_ALL  1U
+#define TLB_FLUSH_ASID 3U
 
 #define V_TPR	       BITS64(3, 0)
 #define V_IRQ	       BIT64(8)
@@ -169,6 +171,7 @@ enum svm_exit {
 	SVM_EXIT_RSM = 0x73,
 	SVM_EXIT_IRET = 0x74,
 	SVM_EXIT_INVD = 0x76,
+	SVM_EXIT_PAUSE = 0x77,
 	SVM_EXIT_HLT = 0x78,
 	SVM_EXIT_INVLPGA = 0x7a,
 	SVM_EXIT_IOIO = 0x7b,
@@ -197,6 +200,9 @@ enum svm_exit {
 #define IOIO_STRING BIT64(2)
 #define IOIO_SIZE   BITS64(6, 4) /* one bit for 1, 2, 4 bytes */
 #define IOIO_PORT   BITS64(31, 16)
+
+/* EXITINFO1 of a MOV to CR8: APM, "Decode Assists". */
+#define CR8_WRITE_GPR BITS64(3, 0)
 
 /* EXITINFO1 of a nested page fault: APM, "Nested versus Guest Page Faults". */
 #define NPF_WRITE BIT64(1)

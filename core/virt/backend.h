@@ -48,7 +48,7 @@ struct backend {
 	void (*vcpu_fini)(struct vcpu *vcpu);
 
 	/* Enters the guest; comes back with vcpu->exit and vcpu->reinject filled. Interrupts are
-	 * off and stay off; one that ended the run is still pending. */
+	 * off before and after; one that ended the run has been taken, or is pending. */
 	void (*run)(struct vcpu *vcpu);
 	/* Ring 3 runs next, or another vCPU: registers that they use or change are root mode's. */
 	void (*release)(struct cpu *cpu);

@@ -168,6 +168,14 @@ static enum verdict exit_done(struct vcpu *v)
 	return INSN_DONE;
 }
 
+/* The guest spins: whoever holds what it waits for may need the processor. */
+static enum verdict exit_pause(struct vcpu *v)
+{
+	(void)v;
+	sched_yield();
+	return INSN_DONE;
+}
+
 static enum verdict exit_refused(struct vcpu *v)
 {
 	vcpu_raise(v, EXC_UD, false, 0);
@@ -202,7 +210,7 @@ static enum verdict (*const handlers[VM_EXIT_COUNT])(struct vcpu *v) = {
 	[VM_EXIT_HOST_NMI] = exit_nothing,  [VM_EXIT_WINDOW] = exit_window,
 	[VM_EXIT_IRET] = exit_window,	    [VM_EXIT_EXCEPTION] = exit_exception,
 	[VM_EXIT_CR8] = exit_cr8,	    [VM_EXIT_XSETBV] = exit_xsetbv,
-	[VM_EXIT_CACHE] = exit_done,	    [VM_EXIT_PAUSE] = exit_done,
+	[VM_EXIT_CACHE] = exit_done,	    [VM_EXIT_PAUSE] = exit_pause,
 	[VM_EXIT_CR] = exit_nothing, /* back to the instruction: nothing is watched now */
 	[VM_EXIT_REFUSED] = exit_refused,   [VM_EXIT_REFUSED_GP] = raise_gp,
 	[VM_EXIT_RAM_FAULT] = exit_stop,    [VM_EXIT_MSR] = exit_msr,

@@ -77,10 +77,21 @@ u64 rdmsr(u32 index)
 	return 0;
 }
 
+bool rdmsr_try(u32 index, u64 *value)
+{
+	if (index == fake_insn.msr_absent)
+		return false;
+	*value = rdmsr(index);
+	return true;
+}
+
 void wrmsr(u32 index, u64 value)
 {
 	u32 i = 0;
 
+	assert(index != fake_insn.msr_absent || index == 0);
+	if (index == fake_insn.msr_ignored && index != 0)
+		return;
 	while (i < fake_insn.msr_count && fake_insn.msr[i].index != index)
 		i++;
 	assert(i < FAKE_MSR_MAX);

@@ -18,6 +18,8 @@ struct fake_insn {
 	} msr[FAKE_MSR_MAX]; /* those that were written */
 	u32 msr_count;
 	u64 msr_writes;
+	u32 msr_absent;		    /* does not exist, when not 0 */
+	u32 msr_ignored;	    /* reads zero, and writes vanish */
 	bool msr_strict;	    /* reading one that nobody wrote fails the test */
 	void (*on_wait)(void);	    /* HLT in the idle loop; NULL: fails the test */
 	void (*on_interrupt)(void); /* STI window; NULL: nothing is pending */

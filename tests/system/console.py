@@ -206,11 +206,11 @@ class Bochs(Machine):
 
     patience = 3
 
-    def __init__(self, log, iso, cpu="broadwell_ult", memory=768, firmware="bios", cpus=1):
+    def __init__(self, log, iso, cpu="broadwell_ult", memory=768, firmware="bios", cpus=1, extra=()):
         self.own_log = log.with_suffix(".bochs")
         command = [ROOT / "tools" / "bochs-machine", "--iso", iso, "--cpu", cpu, "--memory", memory]
         command += ["--firmware", firmware, "--cpus", cpus, "--clock", "instructions"]
-        super().__init__(log, [*command, "--log", self.own_log])
+        super().__init__(log, [*command, "--log", self.own_log, *extra])
 
     @classmethod
     def with_cd(cls, log, iso, **options):

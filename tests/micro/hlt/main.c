@@ -12,7 +12,7 @@ const char micro_name[] = "hlt";
 #define V_TIMER	  0x41U
 #define V_PIT	  0x91U
 #define PIT_PIN	  2U
-#define PIT_2MS	  2386U
+#define PIT_54MS  0xffffU /* enough to be in HLT before, whoever else has the processor */
 #define PIT_10MS  11932U
 #define REDIR_NMI (4U << 8)
 #define WAKE_UPS  20U
@@ -133,7 +133,7 @@ static void check_nmi(void)
 	nmi_count = 0;
 	timer_count = 0;
 	timer_start(500);
-	pit_start(0, 0, PIT_2MS);
+	pit_start(0, 0, PIT_54MS);
 	ioapic_route(PIT_PIN, REDIR_NMI, lapic_id());
 	asm volatile("leaq 1f(%%rip), %0; cli; hlt; 1:" : "=r"(behind)::"memory");
 	check_equal(nmi_count, 1, "NMI wakes with interrupts off");
@@ -156,8 +156,9 @@ static void check_periodic(void)
 		check(halt_until_interrupt(), "woken behind HLT");
 	us = tsc_to_us(rdtsc() - start);
 	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED);
-	check_equal(timer_count, WAKE_UPS, "one wake-up a tick");
-	check(us >= WAKE_UPS * 950, "%u ticks of 1 ms take %lu us", WAKE_UPS, us);
+	/* One that came while another VM had the processor may come right behind the handler. */
+	check(timer_count >= WAKE_UPS, "%lu ticks for %u wake-ups", timer_count, WAKE_UPS);
+	check(us >= timer_count * 950, "%lu ticks of 1 ms take %lu us", timer_count, us);
 }
 
 void micro_main(void)

@@ -26,7 +26,7 @@ void micro_start(void);
 static struct {
 	unsigned checks, failures;
 	char first[LINE_BYTES];
-	bool bare, tcg;
+	bool bare, tcg, bochs;
 } state;
 
 static const struct multiboot_info *info(void)
@@ -127,6 +127,13 @@ bool tcg_lacks(const char *what)
 	return state.tcg;
 }
 
+bool bochs_lacks(const char *what)
+{
+	if (state.bochs)
+		say("bochs, not checked: %s", what);
+	return state.bochs;
+}
+
 static bool cmdline_has(const char *word)
 {
 	size_t length = strlen(word);
@@ -160,6 +167,7 @@ void micro_start(void)
 	check(info()->flags & MB_FLAG_MEMORY, "multiboot tells the memory size");
 	state.bare = cmdline_has("bare");
 	state.tcg = cmdline_has("tcg");
+	state.bochs = cmdline_has("bochs");
 	micro_main();
 	micro_end();
 }

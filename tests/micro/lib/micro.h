@@ -3,7 +3,8 @@
  * line, and the end of the guest. Every guest defines micro_name and micro_main().
  *
  * Command line words: "bare" when no hypervisor of ours is below, so checks of its policy are left
- * out; "tcg" when QEMU's emulated processor is, whose known gaps are left out. Both are said.
+ * out; "tcg" or "bochs" when that emulator's processor is, whose known gaps are left out. All are
+ * said.
  */
 #pragma once
 
@@ -36,6 +37,7 @@ bool check_that(bool ok, const char *file, int line, const char *format, ...) PR
 bool policy(const char *what);
 /* True when the emulated processor below is known not to do `what`; says so. */
 bool tcg_lacks(const char *what);
+bool bochs_lacks(const char *what);
 
 /* Ends the guest at once. */
 NORETURN void micro_fail(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -7,8 +7,8 @@
 #define P61_SPEAKER	  0x02
 #define CALIBRATION_TICKS 5966U /* 5 ms */
 #define PIT_LONGEST	  0xffff
-#define PIT_EARLY	  0xf000
-#define SETTLE_SPINS	  100000U
+#define PIT_EARLY	  0xc000
+#define SETTLE_SPINS	  10000U
 #define SAMPLES		  8U
 #define POLL_SPINS	  1000U
 

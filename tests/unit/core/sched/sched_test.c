@@ -323,6 +323,34 @@ static void exit_soon_only_interrupts(void **state)
 	assert_null(boot_cpu.timers.first);
 }
 
+static void yield_in_ring3(u32 index)
+{
+	(void)index;
+	sched_yield();
+}
+
+/* Giving up a turn that nobody else wants changes nothing. */
+static void yield_alone(void **state)
+{
+	(void)state;
+	sched_start(&thread[0]);
+	in_ring3 = yield_in_ring3;
+	assert_int_equal(run(3), 1);
+	assert_false(boot_cpu.resched);
+	assert_int_equal(ran[2], 0);
+}
+
+static void yield_to_others(void **state)
+{
+	(void)state;
+	for (u32 i = 0; i < 3; i++)
+		sched_start(&thread[i]);
+	in_ring3 = yield_in_ring3;
+	assert_int_equal(run(6), 1);
+	for (u32 i = 0; i < 6; i++)
+		assert_int_equal(ran[i], i % 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,6 +369,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(killing_takes_out_of_the_queue, fresh, clear),
 		cmocka_unit_test_setup_teardown(the_current_thread_can_die, fresh, clear),
 		cmocka_unit_test_setup_teardown(exit_soon_only_interrupts, fresh, clear),
+		cmocka_unit_test_setup_teardown(yield_alone, fresh, clear),
+		cmocka_unit_test_setup_teardown(yield_to_others, fresh, clear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

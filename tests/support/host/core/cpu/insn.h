@@ -12,6 +12,7 @@ struct cpuid_result {
 
 struct cpuid_result cpuid(u32 leaf, u32 subleaf);
 u64 rdmsr(u32 index);
+bool rdmsr_try(u32 index, u64 *value);
 void wrmsr(u32 index, u64 value);
 u64 rdtsc(void);
 u8 in8(u16 port);
