@@ -85,6 +85,15 @@ def on(request):
     return request.param
 
 
+IN_BOCHS = {name: what for name, what in console.MACHINES.items() if name != "qemu"}
+
+
+@pytest.fixture(params=IN_BOCHS.values(), ids=IN_BOCHS)
+def in_bochs(request):
+    """The same without QEMU, for a test that is another one there."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory):
     """A guest at its shell, for all tests of a file that only look."""

@@ -205,8 +205,10 @@ class Bochs(Machine):
     """Bochs, as the launcher runs it, but for its clock: time is instructions."""
 
     patience = 3
+    MHZ = 50  # instructions, and so TSC ticks, in a second
 
-    def __init__(self, log, iso, cpu="broadwell_ult", memory=768, firmware="bios", cpus=1, extra=()):
+    def __init__(self, log, iso, cpu="broadwell_ult", memory=768, firmware="bios", cpus=1,
+                 extra=()):
         self.own_log = log.with_suffix(".bochs")
         command = [ROOT / "tools" / "bochs-machine", "--iso", iso, "--cpu", cpu, "--memory", memory]
         command += ["--firmware", firmware, "--cpus", cpus, "--clock", "instructions"]

@@ -1,4 +1,7 @@
-"""What an emulated machine shows, read back as text: VGA's cells, or glyphs among the pixels."""
+"""What an emulated machine shows, read back as text: VGA's cells, or glyphs among the pixels.
+
+RFC 6143, "The Remote Framebuffer Protocol", for the screen of Bochs.
+"""
 import pathlib
 import re
 import socket
@@ -6,9 +9,23 @@ import struct
 import time
 
 FONT = pathlib.Path("/usr/share/grub/ascii.pf2")
+VGA_BIOS = pathlib.Path("/usr/share/bochs/VGABIOS-lgpl-latest")
+VGA_GLYPH_A = bytes.fromhex("0000 1038 6cc6 c6fe c6c6 c6c6 0000 0000")
 GLYPH_WIDTH, GLYPH_HEIGHT = 8, 16
 VGA_COLUMNS, VGA_ROWS = 80, 25
+BOCHS_BAR_HEIGHT = 32  # its buttons, above the screen
 GREY = b"\xaa\xaa\xaa"
+
+
+def _settled(read):
+    """What `read` returns once it returns the same twice: the log is still being drawn when its
+    last byte has left the serial port."""
+    before = None
+    now = read()
+    while now != before:
+        time.sleep(0.5)
+        before, now = now, read()
+    return now
 
 
 class Monitor:
@@ -30,20 +47,9 @@ class Monitor:
                 while not answer.endswith(b"(qemu) "):
                     answer += monitor.recv(65536)
 
-    @staticmethod
-    def _settled(read):
-        """What `read` returns once it returns the same twice: the log is still being drawn when
-        its last byte has left the serial port."""
-        before = None
-        now = read()
-        while now != before:
-            time.sleep(0.5)
-            before, now = now, read()
-        return now
-
     def text_mode_lines(self):
         """The lines of VGA's text screen."""
-        return self._settled(self._text_mode_lines)
+        return _settled(self._text_mode_lines)
 
     def _text_mode_lines(self):
         dump = self._folder / "cells"
@@ -53,7 +59,7 @@ class Monitor:
 
     def graphics_lines(self, scale=1):
         """(width, height) of the screen, and its lines, whose glyphs are `scale` times enlarged."""
-        return self._settled(lambda: self._graphics_lines(scale))
+        return _settled(lambda: self._graphics_lines(scale))
 
     def _graphics_lines(self, scale):
         dump = self._folder / "screen.ppm"
@@ -65,19 +71,64 @@ class Monitor:
         return (width, height), list(_lines(pixels, width, height, scale))
 
 
+class BochsScreen:
+    """The text screen of a console.Bochs that was given `options`."""
+
+    options = ["--text-screen"]
+
+    def __init__(self, machine):
+        log = machine.own_log.read_text(errors="replace")
+        self._port = int(re.search(r"listening for connections on port (\d+)", log).group(1))
+
+    def text_mode_lines(self):
+        return _settled(self._text_mode_lines)
+
+    def _text_mode_lines(self):
+        width, pixels = self._pixels()
+        lit = [pixel != 0 for pixel in pixels[width * BOCHS_BAR_HEIGHT :]]
+        return list(_cells(lit, width, VGA_ROWS, width // VGA_COLUMNS, _vga_glyphs()))
+
+    def _pixels(self):
+        """The screen's width, and a byte for each of its pixels."""
+        with socket.create_connection(("127.0.0.1", self._port), timeout=60) as server:
+            stream = server.makefile("rwb")
+
+            def exchange(request, count):
+                stream.write(request)
+                stream.flush()
+                return stream.read(count)
+
+            exchange(b"", 12)  # version
+            exchange(b"RFB 003.003\n", 4)  # security
+            width, height, name = struct.unpack(">HH16xI", exchange(b"\x01", 24))
+            exchange(b"", name)
+            raw_encoding = struct.pack(">BxHI", 2, 1, 0)
+            everything = struct.pack(">BBHHHH", 3, 0, 0, 0, width, height)
+            (count,) = struct.unpack(">xxH", exchange(raw_encoding + everything, 4))
+            assert count == 1
+            assert struct.unpack(">HHHHI", exchange(b"", 12)) == (0, 0, width, height, 0)
+            return width, exchange(b"", width * height)
+
+
 def _lines(pixels, width, height, scale):
+    grey = [
+        pixels[i : i + 3] == GREY
+        for y in range(0, height, scale)
+        for i in range(3 * y * width, 3 * (y + 1) * width, 3 * scale)
+    ]
+    return _cells(grey, width // scale, height // scale // GLYPH_HEIGHT, GLYPH_WIDTH, _glyphs())
+
+
+def _cells(lit, across, rows, cell_width, font):
     """A cell that shows anything but one of the font's glyphs reads as U+FFFD."""
-    font = _glyphs()
-    grey = [pixels[i : i + 3] == GREY for i in range(0, len(pixels), 3 * scale)]
-    columns, across = width // (GLYPH_WIDTH * scale), width // scale
-    for top in range(0, height - GLYPH_HEIGHT * scale + 1, GLYPH_HEIGHT * scale):
-        rows = [(top + y * scale) * across for y in range(GLYPH_HEIGHT)]
+    for top in range(0, rows * GLYPH_HEIGHT, GLYPH_HEIGHT):
+        starts = [(top + y) * across for y in range(GLYPH_HEIGHT)]
         cells = (
             tuple(
-                sum(grey[row + x * GLYPH_WIDTH + bit] << 7 - bit for bit in range(GLYPH_WIDTH))
-                for row in rows
+                sum(lit[start + x * cell_width + bit] << 7 - bit for bit in range(GLYPH_WIDTH))
+                for start in starts
             )
-            for x in range(columns)
+            for x in range(across // cell_width)
         )
         yield "".join(font.get(cell, "\ufffd") for cell in cells).rstrip()
 
@@ -97,6 +148,14 @@ def _glyphs():
             found[_rows(data, offset, ascent)] = chr(code)
     assert len(found) == 95, "two characters look the same"
     return found
+
+
+def _vga_glyphs():
+    """The same for the font in Bochs' VGA BIOS, which is found by its letter A."""
+    data = VGA_BIOS.read_bytes()
+    start = data.index(VGA_GLYPH_A) - ord("A") * GLYPH_HEIGHT
+    rows = (data[start + code * GLYPH_HEIGHT :][:GLYPH_HEIGHT] for code in range(0x7F))
+    return {tuple(row): chr(code) for code, row in enumerate(rows) if code >= 0x20}
 
 
 def _rows(data, offset, ascent):

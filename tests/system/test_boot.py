@@ -1,9 +1,8 @@
 """Stock kernels reach a shell, whatever the processor and the firmware, and end as they ask to."""
-from hashlib import md5
-
 import pytest
 
 import console
+import session
 from console import vm
 
 
@@ -28,37 +27,20 @@ def test_end_of_a_vm_is_reported_with_its_exits(ringfence):
     assert "all VMs ended" in report[1]
 
 
-def test_control_c_interrupts_in_the_guest(ringfence):
+@pytest.mark.parametrize("does", [session.interrupt_a_command, session.paste, session.reboot])
+def test_at_the_shell(ringfence, does):
     machine = ringfence(vm())
     machine.boot_to_shell()
-    # While its editor has the line, the shell itself reads Ctrl-C: wait until the command runs.
-    machine.send("echo go''ing; sleep 100000\n")
-    machine.expect("going")
-    machine.send("\x03")
-    machine.expect("# ")
-    assert machine.run("echo alive").strip() == "alive"
+    does(machine)
+    session.power_off(machine)
 
 
-def test_pasted_text_arrives_whole(ringfence):
-    machine = ringfence(vm())
+def test_at_the_shell_in_bochs(ringfence, in_bochs):
+    """Everything in one boot, because one takes most of a minute."""
+    machine = ringfence(vm(), **in_bochs)
     machine.boot_to_shell()
-    lines = [f"{number:04d} " + "the quick brown fox jumps over the lazy dog " * 4 for number in range(40)]
-    text = "\n".join(lines) + "\n"
-    machine.send("stty -echo; echo re''ady; cat >/tmp/pasted; stty echo\n")
-    machine.expect("ready")
-    # At once, far faster than a serial line carries it.
-    machine.send(text + "\x04")
-    machine.expect("# ")
-    assert machine.run("md5sum </tmp/pasted").split()[0] == md5(text.encode()).hexdigest()
-
-
-def test_reboot_restarts_the_guest_and_not_the_machine(ringfence):
-    # QEMU's -no-reboot ends the emulator when the machine itself resets.
-    machine = ringfence(vm())
-    machine.boot_to_shell()
-    machine.run("touch /tmp/before")
-    machine.send("reboot\n")
-    machine.boot_to_shell()
-    assert machine.run("ls /tmp").strip() == ""
-    machine.send("poweroff\n")
-    machine.ends(console.ALL_ENDED)
+    session.check_calibration(machine, console.Bochs.MHZ)
+    session.compare_clocks(machine)
+    session.interrupt_a_command(machine)
+    session.paste(machine)
+    session.power_off(machine)

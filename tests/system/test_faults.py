@@ -44,12 +44,12 @@ def test_processor_without_long_mode(ringfence):
     assert_refused(ringfence(vm(), cpu="EPYC,-lm"), "(?i)long mode|64-bit")
 
 
-def test_too_little_memory_for_the_machine(ringfence):
-    assert_refused(ringfence(vm(memory="512M"), memory=64), "memory")
+def test_too_little_memory_for_the_machine(ringfence, on):
+    assert_refused(ringfence(vm(memory="512M"), memory=64, **on), "memory")
 
 
-def test_too_little_memory_for_the_vms(ringfence):
-    assert_not_started(ringfence(vm(memory="4G"), memory=512), "VM debian", "MiB|memory")
+def test_too_little_memory_for_the_vms(ringfence, on):
+    assert_not_started(ringfence(vm(memory="4G"), memory=512, **on), "VM debian", "MiB|memory")
 
 
 def flip(offset):
@@ -92,9 +92,9 @@ def without_line(word):
 
 
 @pytest.mark.parametrize("module", ["supervisor", "vmm", "manifest"])
-def test_missing_program(tmp_path, boot_iso, module):
+def test_missing_program(tmp_path, boot_iso, module, on):
     bad = make_damaged_iso(tmp_path, [vm()], "grub.cfg", without_line(module))
-    assert_refused(boot_iso(bad), module)
+    assert_refused(boot_iso(bad, **on), module)
 
 
 @pytest.mark.parametrize("module", ["file:0", "file:1"])
@@ -151,8 +151,8 @@ def test_planted_fault_needs_the_manifest(ringfence, tmp_path):
     assert "ended: crash" not in machine.log
 
 
-def test_kernel_that_is_none(ringfence, tmp_path):
+def test_kernel_that_is_none(ringfence, tmp_path, on):
     junk = tmp_path / "junk"
     junk.write_bytes(bytes(range(256)) * 64)
-    machine = ringfence({"name": "junk", "kernel": str(junk), "memory": "16M"})
+    machine = ringfence({"name": "junk", "kernel": str(junk), "memory": "16M"}, **on)
     assert_crashed(machine, "junk", "kernel|image|format")

@@ -5,6 +5,7 @@ import time
 import pytest
 
 import console
+import session
 from console import vm
 
 # What differs by design: a pattern, and the reason that CAVEATS.md explains at length.
@@ -39,13 +40,7 @@ def timer_interrupts(machine):
 
 
 def test_clocks_agree_about_a_sleep(shell):
-    # Timekeeping (TSC or PM timer), the RTC chip, and the timer interrupt that ends the sleep.
-    chip = "cat /sys/class/rtc/rtc0/since_epoch"
-    output = shell.run(f"{chip}; cat /proc/uptime; sleep 10; cat /proc/uptime; {chip}").split()
-    rtc = int(output[-1]) - int(output[0])
-    clock = float(output[3]) - float(output[1])
-    assert 9.99 <= clock < 10.5
-    assert 9 <= rtc <= 11
+    session.compare_clocks(shell)
 
 
 def test_a_sleep_takes_that_long_outside_too(ringfence):
@@ -59,12 +54,8 @@ def test_a_sleep_takes_that_long_outside_too(ringfence):
 
 
 def test_clock_calibration(shell):
-    log = shell.run("dmesg")
-    assert "timer not connected" not in log.lower()
     # The emulated processor's TSC counts nanoseconds.
-    mhz = float(re.search(r"tsc: Detected ([\d.]+) MHz", log).group(1))
-    assert mhz == pytest.approx(1000, rel=0.02)
-    assert not re.search(r"unstable|Marking clocksource", log)
+    session.check_calibration(shell, 1000)
 
 
 def test_timer_interrupts_come(shell):

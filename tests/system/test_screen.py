@@ -5,7 +5,7 @@ import pytest
 
 import console
 from console import make_damaged_iso, make_iso, tiny_vm
-from display import Monitor
+from display import BochsScreen, Monitor
 
 SAID = "starting the supervisor"
 
@@ -77,6 +77,17 @@ def test_bios_text(tmp_path, boot_iso):
     machine, monitor = boot_in_mode(tmp_path, boot_iso, "text")
     machine.expect(SAID, console.BOOT_SECONDS)
     lines = monitor.text_mode_lines()
+    said = log_lines(machine)
+    assert lines[: len(said)] == said
+    assert not any(lines[len(said) :])
+
+
+def test_bochs_text(tmp_path, boot_iso, in_bochs):
+    change = grub("text", "emulator-exit")
+    iso = make_damaged_iso(tmp_path, [tiny_vm(tmp_path, "HANG")], "grub.cfg", change)
+    machine = boot_iso(iso, extra=BochsScreen.options, **in_bochs)
+    machine.expect(SAID, console.BOOT_SECONDS)
+    lines = BochsScreen(machine).text_mode_lines()
     said = log_lines(machine)
     assert lines[: len(said)] == said
     assert not any(lines[len(said) :])

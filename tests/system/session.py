@@ -1,0 +1,60 @@
+"""What a user does at the shell of the default guest, and what must come of it on any machine."""
+import re
+from hashlib import md5
+
+import console
+
+
+def interrupt_a_command(machine):
+    """Ctrl-C is the guest's."""
+    # While its editor has the line, the shell itself reads Ctrl-C: wait until the command runs.
+    machine.send("echo go''ing; sleep 100000\n")
+    machine.expect("going")
+    machine.send("\x03")
+    machine.expect("# ")
+    assert machine.run("echo alive").strip() == "alive"
+
+
+def paste(machine):
+    """At once, far faster than a serial line carries it."""
+    lines = [f"{number:04d} " + "the quick brown fox jumps over the lazy dog " * 4 for number in range(40)]
+    text = "\n".join(lines) + "\n"
+    machine.send("stty -echo; echo re''ady; cat >/tmp/pasted; stty echo\n")
+    machine.expect("ready")
+    machine.send(text + "\x04")
+    machine.expect("# ")
+    assert machine.run("md5sum </tmp/pasted").split()[0] == md5(text.encode()).hexdigest()
+
+
+def compare_clocks(machine):
+    """Timekeeping (TSC or PM timer), the RTC chip, and the timer interrupt that ends a sleep."""
+    chip = "cat /sys/class/rtc/rtc0/since_epoch"
+    output = machine.run(f"{chip}; cat /proc/uptime; sleep 10; cat /proc/uptime; {chip}").split()
+    rtc = int(output[-1]) - int(output[0])
+    clock = float(output[3]) - float(output[1])
+    assert 9.99 <= clock < 10.5
+    assert 9 <= rtc <= 11
+
+
+def check_calibration(machine, mhz):
+    """The guest knows how fast the processor's TSC counts."""
+    log = machine.run("dmesg")
+    assert "timer not connected" not in log.lower()
+    found = float(re.search(r"tsc: Detected ([\d.]+) MHz", log).group(1))
+    assert abs(found - mhz) <= 0.02 * mhz, found
+    assert not re.search(r"unstable|Marking clocksource", log)
+
+
+def reboot(machine):
+    """Starts the guest again, and not the machine."""
+    machine.run("touch /tmp/before")
+    machine.send("reboot\n")
+    machine.boot_to_shell()
+    assert machine.run("ls /tmp").strip() == ""
+    assert len(re.findall("^ringfence: Ringfence: ", machine.log, re.M)) == 1
+
+
+def power_off(machine):
+    machine.send("poweroff\n")
+    machine.ends(console.ALL_ENDED)
+    assert re.search("^ringfence: VM debian ended: power-off", machine.log, re.M)
