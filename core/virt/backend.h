@@ -73,6 +73,8 @@ struct backend {
 	 * Offers an external interrupt: the guest takes it when IF, shadow and TPR allow, without
 	 * an exit where hardware can. Whether it was taken shows after the next run in
 	 * vcpu->offer_taken. OFFER_WINDOW: no vector, but an exit as soon as one could be taken.
+	 * Anything may have changed in vcpu->lapic, the mode too. A processor that takes interrupts
+	 * from its page by itself leaves nothing on offer: vcpu->offered becomes OFFER_NONE.
 	 */
 	void (*offer_interrupt)(struct vcpu *vcpu, int vector, bool ignore_tpr);
 	/* Whether the guest could take an NMI now; if not, an exit will come when it can. */

@@ -137,6 +137,16 @@ static enum verdict exit_cr8(struct vcpu *v)
 	return INSN_DONE;
 }
 
+/* The processor has done the write; what it brings about is done here. */
+static enum verdict exit_apic(struct vcpu *v)
+{
+	struct lapic_effect effect;
+
+	lapic_written(&v->lapic, v->exit.apic.offset, vcpu_tsc(v), &effect);
+	vcpu_apply_effect(v, &effect);
+	return RESUME;
+}
+
 /* SDM, "XSETBV--Set Extended Control Register". */
 static bool xcr0_is_valid(const struct vcpu *v, u64 value)
 {
@@ -216,8 +226,9 @@ static enum verdict (*const handlers[VM_EXIT_COUNT])(struct vcpu *v) = {
 	[VM_EXIT_RAM_FAULT] = exit_stop,    [VM_EXIT_MSR] = exit_msr,
 	[VM_EXIT_IO] = exit_to_vmm,	    [VM_EXIT_MMIO] = exit_to_vmm,
 	[VM_EXIT_INTR_ACK] = exit_stop, /* made by the engine, never by hardware */
-	[VM_EXIT_EOI] = exit_stop,	    [VM_EXIT_SHUTDOWN] = exit_stop,
+	[VM_EXIT_EOI] = exit_to_vmm,	    [VM_EXIT_SHUTDOWN] = exit_stop,
 	[VM_EXIT_ENTRY_FAILED] = exit_stop, [VM_EXIT_UNKNOWN] = exit_stop,
+	[VM_EXIT_APIC] = exit_apic,
 };
 
 /* The one place where an instruction ends: RIP, interrupt shadow, single-step. */

@@ -180,7 +180,8 @@ static bool extint_waits(const struct vcpu *v)
 }
 
 /*
- * Decides what external interrupt to offer. True: the VMM must acknowledge the 8259 first; never
+ * Decides what external interrupt to offer: the 8259's first, as a processor that takes the local
+ * APIC's by itself does not come back for it. True: the VMM must acknowledge the 8259 first; never
  * behind an injected event, which must go in with this very entry.
  */
 static bool interrupt_decide(struct vcpu *v, bool injected)
@@ -188,15 +189,13 @@ static bool interrupt_decide(struct vcpu *v, bool injected)
 	int vector = v->extint;
 	bool ignore_tpr = vector >= 0;
 
-	if (vector < 0)
-		vector = lapic_pending(&v->lapic);
 	if (vector < 0 && extint_waits(v)) {
 		if (!injected && backend->intr_window(v))
 			return true;
 		vector = OFFER_WINDOW;
-	}
-	if (vector < 0 && vector != OFFER_WINDOW)
+	} else if (vector < 0) {
 		vector = lapic_requested(&v->lapic); /* the processor watches TPR */
+	}
 	v->offered = vector;
 	backend->offer_interrupt(v, vector, ignore_tpr);
 	return false;

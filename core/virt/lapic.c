@@ -516,16 +516,38 @@ void lapic_mmio_write(struct lapic *l, u32 offset, u32 value, u64 now, struct la
 						   .effect = effect });
 }
 
-/* --- modes and reset --- */
+bool lapic_msr_is_in_page(u32 index)
+{
+	u32 number = index - MSR_IA32_X2APIC_FIRST, reg = number * WORDS;
 
-/* Registers whose shape depends on the mode. */
-static void mode_apply(struct lapic *l)
+	return (reg_row(number)->access & R2) && reg != REG_ICR && reg != REG_CURRENT_COUNT;
+}
+
+/* The id can be written on some processors; here, as on most, it cannot. Its shape depends on the
+ * mode, as that of LDR does, which x2APIC mode derives from it. */
+static void id_apply(struct lapic *l)
 {
 	l->reg[REG_ID] = lapic_x2apic(l) ? l->id : l->id << 24;
 	if (lapic_x2apic(l))
 		l->reg[REG_LDR] = (l->id >> 4) << 16 | BIT32(l->id & 0xf);
-	l->reg[REG_ICR_HIGH] = 0;
 }
+
+void lapic_written(struct lapic *l, u32 offset, u64 now, struct lapic_effect *effect)
+{
+	const struct reg_row *row = reg_row(offset / STRIDE);
+	struct reg_write w = { .reg = offset / STRIDE * WORDS, .now = now, .effect = effect };
+
+	effect->what = 0;
+	if (!(row->access & (W | W2))) {
+		id_apply(l);
+		return;
+	}
+	w.value = l->reg[w.reg] & (u32)row->bits;
+	w.high = l->reg[REG_ICR_HIGH];
+	row->write(l, &w);
+}
+
+/* --- modes and reset --- */
 
 void lapic_reset(struct lapic *l)
 {
@@ -543,7 +565,7 @@ void lapic_reset(struct lapic *l)
 	l->reg[REG_VERSION] = VERSION_VALUE;
 	l->reg[REG_DFR] = UINT32_MAX;
 	l->reg[REG_SVR] = SVR_RESET;
-	mode_apply(l);
+	id_apply(l);
 }
 
 void lapic_init(struct lapic *l, u32 id, bool bsp)
@@ -580,7 +602,8 @@ bool lapic_base_write(struct lapic *l, u64 value, struct lapic_effect *effect)
 		lapic_reset(l);
 		effect->what = LAPIC_EFFECT_TIMER;
 	} else if ((from ^ value) & APIC_BASE_X2APIC) {
-		mode_apply(l);
+		id_apply(l);
+		l->reg[REG_ICR_HIGH] = 0; /* the destination has another shape */
 	}
 	return true;
 }

@@ -104,6 +104,13 @@ MUST_USE bool lapic_msr_write(struct lapic *l, u32 index, u64 value, u64 now,
 			      struct lapic_effect *effect);
 u32 lapic_mmio_read(struct lapic *l, u32 offset, u64 now);
 void lapic_mmio_write(struct lapic *l, u32 offset, u32 value, u64 now, struct lapic_effect *effect);
+/*
+ * A processor with APIC virtualization has written the register at `offset` of the page: does what
+ * comes of it. Bits that do not exist vanish, and a register that cannot be written is put right.
+ */
+void lapic_written(struct lapic *l, u32 offset, u64 now, struct lapic_effect *effect);
+/* Whether what a RDMSR returns is what the page holds. */
+bool lapic_msr_is_in_page(u32 index);
 /* IA32_APIC_BASE: only legal mode changes, and the base address cannot move. Reads: l->base. */
 MUST_USE bool lapic_base_write(struct lapic *l, u64 value, struct lapic_effect *effect);
 /* IA32_TSC_DEADLINE: zero and ignored outside the timer's TSC-deadline mode. */

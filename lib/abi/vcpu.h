@@ -112,6 +112,9 @@ struct vm_exit {
 			u64 value;
 		} cr8;
 		struct {
+			u32 offset;
+		} apic;
+		struct {
 			u32 index;
 			u32 pad;
 			u64 value;

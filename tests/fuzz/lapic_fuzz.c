@@ -3,6 +3,7 @@
  * behaviour, no impossible register state, and a timer that always has a sane next expiry.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/virt/lapic.h"
 #include "lib/base/cursor.h"
@@ -29,6 +30,7 @@ enum op {
 	OP_TSC_JUMP,
 	OP_CR8,
 	OP_RESET,
+	OP_WRITTEN,
 	OP_MATCH,
 	OP_COUNT
 };
@@ -83,6 +85,26 @@ static void check_state(const struct lapic *l, u64 now)
 		require(delay <= COUNT_PERIOD_MAX);
 }
 
+/* A register that the processor wrote ends as one that it left to us, whatever it held before. */
+static void check_written(struct lapic *l, u32 where, u32 value, u64 now)
+{
+	static const u32 offsets[] = { 0x020, 0x0d0, 0x0e0, 0x0f0, 0x280, 0x300, 0x310, 0x320,
+				       0x330, 0x340, 0x350, 0x360, 0x370, 0x380, 0x3e0 };
+	static struct lapic ours;
+	struct lapic_effect effect = { 0 }, expected = { 0 };
+	u32 offset = offsets[where % ARRAY_SIZE(offsets)];
+
+	if (lapic_mode(l) != LAPIC_MODE_XAPIC)
+		return;
+	lapic_timer_expire(l, now); /* one that is disabled takes nothing more */
+	ours = *l;
+	lapic_mmio_write(&ours, offset, value, now, &expected);
+	l->reg[offset / 4] = value;
+	lapic_written(l, offset, now, &effect);
+	require(!memcmp(&effect, &expected, sizeof(effect)));
+	require(!memcmp(&ours, l, sizeof(ours)));
+}
+
 static void run_op(struct lapic *l, enum op op, u32 where, u64 value, u64 *now)
 {
 	struct lapic_effect effect = { 0 };
@@ -133,6 +155,9 @@ static void run_op(struct lapic *l, enum op op, u32 where, u64 value, u64 *now)
 	case OP_CR8:
 		lapic_cr8_set(l, (u8)value);
 		require(lapic_cr8_get(l) == (value & 0xf));
+		break;
+	case OP_WRITTEN:
+		check_written(l, where, (u32)value, *now);
 		break;
 	case OP_RESET:
 		lapic_reset(l);

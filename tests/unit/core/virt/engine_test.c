@@ -417,6 +417,37 @@ static void an_eoi_is_told(void **state)
 	assert_int_equal(vcpu.eoi_pending, -1);
 }
 
+/* The processor ended it in the page, and says so because its vector is level-triggered. */
+static void an_eoi_of_the_processor_is_told(void **state)
+{
+	(void)state;
+	next_exit.eoi.vector = 0x51;
+	next_exit.insn_length = 0;
+	run(VM_EXIT_EOI);
+	assert_true(left_to_vmm());
+	assert_int_equal(page.exit.reason, VM_EXIT_EOI);
+	assert_int_equal(page.exit.eoi.vector, 0x51);
+	assert_int_equal(vcpu.eoi_pending, -1);
+	assert_int_equal(fake_backend.insn_count, 0);
+}
+
+/* As behind a trap: the write is done, the instruction too; its consequences are not. */
+static void a_write_of_the_processor_has_consequences(void **state)
+{
+	(void)state;
+	vm.vcpus[0] = &vcpu;
+	vm.vcpu_count = 1;
+	vcpu.lapic.reg[0x310 / 4] = 0;
+	vcpu.lapic.reg[0x300 / 4] = 0x4400; /* NMI to the processor with id 0 */
+	next_exit.apic.offset = 0x300;
+	next_exit.insn_length = 0;
+	run(VM_EXIT_APIC);
+	assert_true(vcpu.nmi_pending);
+	assert_true(vcpu.events);
+	assert_int_equal(fake_backend.insn_count, 0);
+	assert_int_equal(counters.to_vmm, 0);
+}
+
 static void a_triple_fault_is_a_shutdown(void **state)
 {
 	(void)state;
@@ -566,6 +597,8 @@ int main(void)
 		cmocka_unit_test_setup(a_notification_comes_first, fresh),
 		cmocka_unit_test_setup(a_deadline_ends_the_run, fresh),
 		cmocka_unit_test_setup(an_eoi_is_told, fresh),
+		cmocka_unit_test_setup(an_eoi_of_the_processor_is_told, fresh),
+		cmocka_unit_test_setup(a_write_of_the_processor_has_consequences, fresh),
 		cmocka_unit_test_setup(a_triple_fault_is_a_shutdown, fresh),
 		cmocka_unit_test_setup(the_8259_is_acknowledged_by_the_vmm, fresh),
 		cmocka_unit_test_setup(the_processor_is_wanted_otherwise, fresh),

@@ -289,13 +289,25 @@ static void the_8259_waits_for_a_window(void **state)
 	assert_int_equal(fake_backend.offered, OFFER_WINDOW);
 }
 
-static void local_apic_before_8259(void **state)
+/* A processor that takes the local APIC's interrupts by itself would never come back for it. */
+static void the_8259_before_the_local_apic(void **state)
 {
 	(void)state;
 	vm_set_intr_line(&vm, true);
 	vcpu_accept_interrupt(v, 0x31, false);
+	fake_backend.intr_window = false;
+	assert_false(events_prepare(v));
+	assert_int_equal(fake_backend.offered, OFFER_WINDOW);
+	fake_backend.intr_window = true;
+	assert_true(events_prepare(v));
+	v->extint = 0x08;
+	vm_set_intr_line(&vm, false);
+	assert_false(events_prepare(v));
+	assert_int_equal(fake_backend.offered, 0x08);
+	guest_takes_offer();
 	assert_false(events_prepare(v));
 	assert_int_equal(fake_backend.offered, 0x31);
+	assert_false(fake_backend.ignore_tpr);
 }
 
 static void a_masked_lint0_takes_no_8259(void **state)
@@ -558,7 +570,7 @@ int main(void)
 		cmocka_unit_test_setup(an_offer_not_taken_is_made_again, fresh),
 		cmocka_unit_test_setup(the_8259_is_acknowledged_in_a_window, fresh),
 		cmocka_unit_test_setup(the_8259_waits_for_a_window, fresh),
-		cmocka_unit_test_setup(local_apic_before_8259, fresh),
+		cmocka_unit_test_setup(the_8259_before_the_local_apic, fresh),
 		cmocka_unit_test_setup(a_masked_lint0_takes_no_8259, fresh),
 		cmocka_unit_test_setup(no_injection_is_lost_to_an_acknowledge, fresh),
 		cmocka_unit_test_setup(what_ends_hlt, fresh),

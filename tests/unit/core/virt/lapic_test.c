@@ -25,6 +25,8 @@
 #define ICR	0x300U
 #define ICRH	0x310U
 #define TIMER	0x320U
+#define THERMAL 0x330U
+#define PERF	0x340U
 #define LINT0	0x350U
 #define LINT1	0x360U
 #define LVTERR	0x370U
@@ -523,6 +525,126 @@ static void all_vectors(void **state)
 	}
 }
 
+/* As the processor does it: the whole value goes into the page, then it tells. */
+static void written(u32 offset, u32 value)
+{
+	apic.reg[offset / 4] = value;
+	lapic_written(&apic, offset, now, &effect);
+}
+
+static void written_registers_keep_their_bits(void **state)
+{
+	static const struct {
+		u32 offset, value;
+	} kept[] = {
+		{ ID, 5U << 24 },     { LDR, 0xff000000 }, { DFR, 0xffffffff },	 { SVR, 0x1ff },
+		{ ESR, 0 },	      { ICR, 0x000ccfff }, { ICRH, 0xff000000 }, { TIMER, 0x700ff },
+		{ THERMAL, 0x107ff }, { PERF, 0x107ff },   { LINT0, 0x1a7ff },	 { LINT1, 0x1a7ff },
+		{ LVTERR, 0x100ff },  { TPR, 0xff },	   { DIVIDE, 0xb },
+	};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(kept); i++) {
+		written(kept[i].offset, 0xffffffff);
+		assert_int_equal(apic.reg[kept[i].offset / 4], kept[i].value);
+		assert_int_equal(r(kept[i].offset), kept[i].value);
+	}
+	written(DFR, 0);
+	assert_int_equal(apic.reg[DFR / 4], 0x0fffffff);
+	xapic(NULL);
+	written(SVR, 0);
+	written(LINT0, 0x700);
+	assert_int_equal(r(LINT0), MASKED | 0x700);
+	assert_int_equal(r(ICRH), 0);
+	assert_false(lapic_accept(&apic, 0x40, false));
+}
+
+static void written_icr_sends(void **state)
+{
+	(void)state;
+	written(ICRH, 0x03ffffff);
+	written(ICR, 0x00005890); /* with the read-only status bit */
+	assert_int_equal(effect.what, LAPIC_EFFECT_IPI);
+	assert_int_equal(effect.ipi.dest, 3);
+	assert_int_equal(effect.ipi.vector, 0x90);
+	assert_true(effect.ipi.logical);
+	assert_int_equal(r(ICR), 0x4890);
+	written(ICR, 0x00044071);
+	assert_int_equal(effect.what, 0);
+	assert_int_equal(lapic_pending(&apic), 0x71);
+	written(ICR, 0x0000000f);
+	written(ESR, 0x12345678);
+	assert_int_equal(r(ESR), 0x20);
+	assert_true(lapic_base_write(&apic, apic.base | APIC_BASE_X2APIC, &effect));
+	written(SELF, 0x0e); /* the processor does the legal vectors itself */
+	assert_true(w2(ESR, 0));
+	assert_int_equal(r2(ESR), 0x20);
+}
+
+/* What was before is gone from the page; the timer knows it all the same. */
+static void written_timer_settles_under_the_old_settings(void **state)
+{
+	(void)state;
+	written(DIVIDE, BY_1);
+	written(TIMER, 0x40);
+	written(INITIAL, 1000);
+	assert_int_equal(effect.what, LAPIC_EFFECT_TIMER);
+	assert_int_equal(lapic_timer_delay(&apic, now), 1000 * TICK);
+	now += 400 * TICK;
+	written(DIVIDE, 0); /* by 2 */
+	assert_int_equal(r(CURRENT), 600);
+	assert_int_equal(lapic_timer_delay(&apic, now), 1200 * TICK);
+	now += 1200 * TICK;
+	written(TIMER, 0x50 | MASKED); /* it came due before */
+	assert_int_equal(lapic_pending(&apic), 0x40);
+	assert_int_equal(lapic_irr_highest(&apic), 0x40);
+	lapic_take(&apic, 0x40);
+	w(EOI, 0);
+	written(TIMER, 0x50 | PERIODIC);
+	written(INITIAL, 0x100000);
+	now += 0x100000 * 2 * TICK + 6;
+	written(INITIAL, 50);
+	assert_int_equal(lapic_pending(&apic), 0x50);
+	assert_int_equal(lapic_timer_delay(&apic, now), LAPIC_PERIOD_MIN);
+	written(INITIAL, 0x100000);
+	now += 0x100000 * 2 * TICK + 10;
+	written(TIMER, 0x50); /* one-shot from the next period on */
+	assert_int_equal(lapic_timer_delay(&apic, now), 0x100000 * 2 * TICK - 10);
+	written(TIMER, 0x50 | DEADLINE);
+	assert_int_equal(lapic_timer_delay(&apic, now), LAPIC_NEVER);
+	lapic_tsc_deadline_write(&apic, now + 5, now, &effect);
+	written(INITIAL, 7); /* ignored in this mode, and looks so */
+	assert_int_equal(r(INITIAL), 0x100000);
+	assert_int_equal(lapic_timer_delay(&apic, now), 5);
+	written(SVR, 0xff);
+	assert_int_equal(r(TIMER), MASKED | DEADLINE | 0x50);
+	assert_int_equal(lapic_timer_delay(&apic, now), LAPIC_NEVER);
+}
+
+static void msrs_in_the_page(void **state)
+{
+	(void)state;
+	assert_true(w2(TIMER, 0x40));
+	assert_true(w2(INITIAL, 0x10000));
+	assert_true(w2(ICR, 0x0000012300004031));
+	now += 1000;
+	for (u32 index = 0x7f0; index < 0x910; index++) {
+		u64 value;
+		bool legal = lapic_msr_read(&apic, index, now, &value);
+
+		if (!lapic_msr_is_in_page(index))
+			assert_true(!legal || index == 0x830 || index == 0x839);
+		else if (index != 0x80a) /* PPR is the processor's */
+			assert_int_equal(value, apic.reg[(index - 0x800) * 4]);
+		assert_true(legal || !lapic_msr_is_in_page(index));
+	}
+	assert_true(lapic_msr_is_in_page(0x802));
+	assert_true(lapic_msr_is_in_page(0x808));
+	assert_true(lapic_msr_is_in_page(0x80a));
+	assert_false(lapic_msr_is_in_page(0x80b));
+	assert_false(lapic_msr_is_in_page(0x830));
+}
+
 static void eoi_of_level_interrupts_is_told(void **state)
 {
 	(void)state;
@@ -854,6 +976,10 @@ int main(void)
 		cmocka_unit_test_setup(processor_changes_the_page, xapic),
 		cmocka_unit_test_setup(tmr_change_is_told, xapic),
 		cmocka_unit_test(all_vectors),
+		cmocka_unit_test_setup(written_registers_keep_their_bits, xapic),
+		cmocka_unit_test_setup(written_icr_sends, xapic),
+		cmocka_unit_test_setup(written_timer_settles_under_the_old_settings, xapic),
+		cmocka_unit_test_setup(msrs_in_the_page, x2apic),
 		cmocka_unit_test_setup(eoi_of_level_interrupts_is_told, xapic),
 		cmocka_unit_test_setup(software_disable_masks_and_keeps_requests, xapic),
 		cmocka_unit_test_setup(illegal_vectors, xapic),
