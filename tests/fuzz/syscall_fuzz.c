@@ -36,7 +36,7 @@ static struct cursor input;
 static u32 steps;
 static jmp_buf done;
 
-static void require(bool fact)
+static void demand(bool fact)
 {
 	if (!fact)
 		abort();
@@ -116,19 +116,19 @@ static void check_threads(void)
 {
 	const struct thread *current = boot_cpu.current;
 
-	require(!current || current->state == THREAD_RUNNING);
-	require(fake_insn.cr3 != 0);
+	demand(!current || current->state == THREAD_RUNNING);
+	demand(fake_insn.cr3 != 0);
 	for (u32 i = 0; i < VM_MAX; i++) {
 		const struct vm *vm = vm_find(i);
 
 		if (!vm)
 			continue;
-		require(vm->number == i && vm->process->vm == vm);
+		demand(vm->number == i && vm->process->vm == vm);
 		for (u32 j = 0; j < vm->vcpu_count; j++)
-			require(vm->vcpus[j]->vm == vm);
+			demand(vm->vcpus[j]->vm == vm);
 		if (vm->process->status != PROCESS_RUNNING)
-			require(process_main(vm->process)->state == THREAD_DEAD &&
-				process_main(vm->process)->timer.deadline == TIMER_NEVER);
+			demand(process_main(vm->process)->state == THREAD_DEAD &&
+			       process_main(vm->process)->timer.deadline == TIMER_NEVER);
 	}
 }
 
@@ -141,8 +141,8 @@ static void check_reach(const struct process *p, u64 address, const struct vm *o
 	if (!paging_find(&p->space, address, &leaf))
 		return;
 	owner = frames_owner(leaf.physical);
-	require(owner == (of ? process_owner(of->process) : process_owner(p)) ||
-		(owner == FRAME_MODULE && !(leaf.entry & PTE_WRITE)));
+	demand(owner == (of ? process_owner(of->process) : process_owner(p)) ||
+	       (owner == FRAME_MODULE && !(leaf.entry & PTE_WRITE)));
 }
 
 static void check_vm(const struct process *supervisor, const struct vm *vm)
@@ -156,12 +156,12 @@ static void check_vm(const struct process *supervisor, const struct vm *vm)
 	check_reach(vm->process, VMM_KERNEL_BASE, NULL);
 	check_reach(vm->process, VMM_RAM_BASE, NULL);
 	check_reach(vm->process, VMM_RAM_BASE + ram, NULL);
-	require(!paging_find(&vm->process->space, VMM_RAM_BASE + vm->low_bytes, &leaf));
+	demand(!paging_find(&vm->process->space, VMM_RAM_BASE + vm->low_bytes, &leaf));
 	if (paging_find(&vm->stage2, ram, &leaf))
-		require(frames_owner(leaf.physical) == process_owner(vm->process) &&
-			vm_is_ram(vm, GPA(ram)));
-	require(!paging_find(&vm->stage2, vm->low_bytes, &leaf));
-	require(!paging_find(&vm->stage2, VM_VGA_HOLE, &leaf));
+		demand(frames_owner(leaf.physical) == process_owner(vm->process) &&
+		       vm_is_ram(vm, GPA(ram)));
+	demand(!paging_find(&vm->stage2, vm->low_bytes, &leaf));
+	demand(!paging_find(&vm->stage2, VM_VGA_HOLE, &leaf));
 	check_reach(supervisor, SUPERVISOR_CHANNEL_BASE + vm->number * SUPERVISOR_CHANNEL_STEP, vm);
 	check_reach(supervisor, SUPERVISOR_COUNTER_BASE + vm->number * SUPERVISOR_COUNTER_STEP, vm);
 }
@@ -179,10 +179,10 @@ static void check_machine(void)
 			check_vm(supervisor, vm_find(i));
 			continue;
 		}
-		require(!paging_find(&supervisor->space,
-				     SUPERVISOR_CHANNEL_BASE + i * SUPERVISOR_CHANNEL_STEP, &leaf));
-		require(!paging_find(&supervisor->space,
-				     SUPERVISOR_COUNTER_BASE + i * SUPERVISOR_COUNTER_STEP, &leaf));
+		demand(!paging_find(&supervisor->space,
+				    SUPERVISOR_CHANNEL_BASE + i * SUPERVISOR_CHANNEL_STEP, &leaf));
+		demand(!paging_find(&supervisor->space,
+				    SUPERVISOR_COUNTER_BASE + i * SUPERVISOR_COUNTER_STEP, &leaf));
 	}
 }
 
@@ -242,7 +242,7 @@ static void scribble(struct process *p)
 
 	if (change < sizeof(request))
 		((u8 *)&request)[change] = take_u8();
-	require(user_write(p, FAKE_RING3_DATA, &request, sizeof(request)));
+	demand(user_write(p, FAKE_RING3_DATA, &request, sizeof(request)));
 }
 
 static void scribble_vcpu_page(struct process *p)
@@ -257,7 +257,7 @@ static void scribble_vcpu_page(struct process *p)
 	page.set_rflags = take_u8();
 	for (u32 i = 0; i < 4; i++)
 		page.gpr[take_u8() % GPR_COUNT] = take_u64();
-	require(user_write(p, VMM_VCPU_BASE, &page, sizeof(page)));
+	demand(user_write(p, VMM_VCPU_BASE, &page, sizeof(page)));
 }
 
 static void system_call(struct frame *f)
@@ -274,10 +274,10 @@ static void ring3(struct frame *f)
 	struct process *p = boot_cpu.current->process;
 
 	step();
-	require(f == &boot_cpu.current->frame);
-	require(p->status == PROCESS_RUNNING);
-	require(fake_insn.cr3 == p->space.root.raw);
-	require(f->rip < LAYOUT_USER_END && (f->cs & 3) == 3);
+	demand(f == &boot_cpu.current->frame);
+	demand(p->status == PROCESS_RUNNING);
+	demand(fake_insn.cr3 == p->space.root.raw);
+	demand(f->rip < LAYOUT_USER_END && (f->cs & 3) == 3);
 	f->vector = VECTOR_KICK;
 	switch (take_u8() % 12) {
 	case 0:
@@ -347,8 +347,8 @@ static void guest(struct vcpu *v)
 	u8 what;
 
 	step();
-	require(fake_insn.cr3 == v->vm->process->space.root.raw);
-	require(boot_cpu.resident == v);
+	demand(fake_insn.cr3 == v->vm->process->space.root.raw);
+	demand(boot_cpu.resident == v);
 	v->exit = (struct vm_exit){ 0 };
 	guest_exit(&v->exit);
 	what = take_u8();
@@ -399,7 +399,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	input = cursor_over(data, size);
 	steps = 0;
 	boot_cpu.current = NULL;
-	require(fake_machine_supervisor() == ERR_OK);
+	demand(fake_machine_supervisor() == ERR_OK);
 	if (setjmp(done) == 0) {
 		for (u32 i = take_u8() % 3; i > 0; i--)
 			vm_running();
