@@ -63,11 +63,12 @@ static void must(struct report *r, const char *name, u64 value, bool holds, cons
 
 static void must_allow(struct report *r, const char *name, u64 x, u64 ones, u64 allowed)
 {
-	u64 missing = ones & ~x, wrong = missing ? missing : x & ~allowed;
 	char rule[48];
 
-	format(rule, sizeof(rule), "bits 0x%lx must be %u", wrong, missing ? 1U : 0U);
-	must(r, name, x, !wrong, rule);
+	format(rule, sizeof(rule), "bits 0x%lx must be 1", ones & ~x);
+	must(r, name, x, !(ones & ~x), rule);
+	format(rule, sizeof(rule), "bits 0x%lx must be 0", x & ~allowed);
+	must(r, name, x, !(x & ~allowed), rule);
 }
 
 /* Rows: a field, whose value is x; when the rule counts; what must hold; the rule in words. */
@@ -284,7 +285,7 @@ static void check_non_register_state(struct report *r)
 	BLOCK(INJECTS(VMX_EVENT_NMI), !(x & BLOCKED_ALL), "blocks the injected NMI");
 	MUST(GUEST_PENDING_DEBUG, !(x & PENDING_UNKNOWN), "bits 11:4, 13, 15, 63:17 must be 0");
 	WHEN(GUEST_PENDING_DEBUG, shadow, !(x & PENDING_DEBUG_BS) == !step,
-	     "BS must say: TF, no BTF");
+	     "BS must be 1 with TF and without BTF, else 0");
 	MUST(LINK_POINTER, x == LINK_POINTER_NONE, "must be all ones");
 }
 

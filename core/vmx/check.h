@@ -1,6 +1,7 @@
 /*
  * Says why a VM entry failed: our own copy of the processor's checks names each rule that the
- * current VMCS breaks, with the value. All of it is written to the log as warnings.
+ * current VMCS breaks, with the value. It is several lines of the log, as warnings: because a VMM
+ * can ask for states that cannot be entered, callers limit how often.
  */
 #pragma once
 

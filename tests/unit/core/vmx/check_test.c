@@ -899,10 +899,10 @@ static void non_register_state(void **state)
 		{ long_mode_put,
 		  { { VMCS_GUEST_INTERRUPTIBILITY, BLOCKED_BY_STI },
 		    { VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS } },
-		  "GUEST_PENDING_DEBUG 0x00004000: BS must say: TF, no BTF" },
+		  "GUEST_PENDING_DEBUG 0x00004000: BS must be 1 with TF and without BTF, else 0" },
 		{ long_mode_put,
 		  { { VMCS_GUEST_INTERRUPTIBILITY, BLOCKED_BY_STI }, { VMCS_GUEST_RFLAGS, STEP } },
-		  "GUEST_PENDING_DEBUG 0x00000000: BS must say: TF, no BTF" },
+		  "GUEST_PENDING_DEBUG 0x00000000: BS must be 1 with TF and without BTF, else 0" },
 		{ long_mode_put,
 		  { { VMCS_GUEST_INTERRUPTIBILITY, BLOCKED_BY_STI },
 		    { VMCS_GUEST_RFLAGS, STEP },
@@ -1013,6 +1013,17 @@ static void insn_errors(void **state)
 	assert_string_equal(vmx_insn_error_name(UINT32_MAX), "unknown");
 }
 
+static void both_kinds_of_wrong_bits(void **state)
+{
+	(void)state;
+	real_mode_put();
+	fake_vmx_set(VMCS_GUEST_RFLAGS, BIT64(15));
+	guest_check();
+	assert_int_equal(line_count, 3);
+	assert_string_equal(lines[1], "GUEST_RFLAGS 0x00008000: bits 0x2 must be 1");
+	assert_string_equal(lines[2], "GUEST_RFLAGS 0x00008000: bits 0x8000 must be 0");
+}
+
 static void insn_failures(void **state)
 {
 	(void)state;
@@ -1044,6 +1055,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(guest_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(segments, setup, teardown),
 		cmocka_unit_test_setup_teardown(non_register_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(both_kinds_of_wrong_bits, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_reports_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(qualifications, setup, teardown),
 		cmocka_unit_test_setup_teardown(insn_errors, setup, teardown),
