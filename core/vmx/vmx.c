@@ -349,7 +349,9 @@ static void tpr_save(struct vcpu *v, const struct vmx_vcpu *x)
 
 static void entry_refused(struct vcpu *v, const struct vmx_vcpu *x, enum vmx_result result)
 {
-	vmx_insn_failure_log(v->vm->name, v->index, x->launched ? "VMRESUME" : "VMLAUNCH", result);
+	if (log_limit_take(&v->vm->log, v->vm->name))
+		vmx_insn_failure_log(v->vm->name, v->index, x->launched ? "VMRESUME" : "VMLAUNCH",
+				     result);
 	v->exit.reason = VM_EXIT_ENTRY_FAILED;
 	v->exit.unknown.code = vmread(VMCS_INSN_ERROR);
 	v->exit.unknown.info1 = 0;
