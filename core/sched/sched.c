@@ -164,7 +164,7 @@ void sched_set_deadline(struct thread *thread, u64 deadline)
 		timer_set(&thread->timer, deadline);
 }
 
-void sched_yield(void)
+void sched_end_turn(void)
 {
 	this_cpu()->resched |= queue_first != NULL;
 }

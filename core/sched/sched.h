@@ -54,7 +54,7 @@ void sched_set_deadline(struct thread *thread, u64 deadline);
 void sched_finish_wait(struct thread *thread);
 
 /* The current thread has no use for the rest of its slice; others that are ready have. */
-void sched_yield(void);
+void sched_end_turn(void);
 /* Ends the guest's run on this CPU after about this long, so that events are decided again. */
 void sched_exit_soon(u64 us);
 /* The serial port has received something: the supervisor's. */

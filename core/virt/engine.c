@@ -182,7 +182,7 @@ static enum verdict exit_done(struct vcpu *v)
 static enum verdict exit_pause(struct vcpu *v)
 {
 	(void)v;
-	sched_yield();
+	sched_end_turn();
 	return INSN_DONE;
 }
 
