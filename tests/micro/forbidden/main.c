@@ -13,7 +13,6 @@ const char micro_name[] = "forbidden";
 #define CR4_RESERVED_HIGH BIT64(63)
 #define CR4_RESERVED_31	  BIT64(31)
 #define CR3_RESERVED	  BIT64(55)
-#define CPUID0_EBX_AMD	  0x68747541U
 #define CPUID1_ECX_VMX	  BIT32(5)
 #define CPUID1_ECX_PCID	  BIT32(17)
 
@@ -144,7 +143,7 @@ static void check_control_registers(void)
 
 	if (tcg_lacks("checks of control register values"))
 		return;
-	if (cpuid(0, 0).ebx != CPUID0_EBX_AMD || !bochs_lacks("CR0.PG without PE, on AMD-V")) {
+	if (!is_amd() || !bochs_lacks("CR0.PG without PE, on AMD-V")) {
 		write_cr0(cr0 & ~CR0_PE);
 		check_fault(EXC_GP, 0, "CR0.PG without PE");
 	}
