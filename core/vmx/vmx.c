@@ -16,6 +16,10 @@
 
 #define APIC_TPR (0x80 / sizeof(u32)) /* in the virtual-APIC page */
 
+/* In TSC ticks: a spin lock's owner is late after a window of PAUSEs, none a gap after another. */
+#define PAUSE_GAP    128
+#define PAUSE_WINDOW 4096
+
 /* #AC and #DB can keep a processor busy delivering for ever; #MC is the host's. */
 #define INTERCEPT_EXCEPTIONS (BIT32(EXC_AC) | BIT32(EXC_DB) | BIT32(EXC_MC))
 
@@ -26,7 +30,13 @@ static bool vmx_matches(void)
 
 static bool vmx_preflight(void)
 {
-	return vmx_feature_control_ok() && vmx_caps_read();
+	if (!vmx_feature_control_ok() || !vmx_caps_read())
+		return false;
+	log_info("VT-x: EPT%s%s%s%s", vmx_caps.page_1g ? ", 1 GiB pages" : "",
+		 vmx_caps.ept_dirty ? ", accessed and dirty bits" : "",
+		 vmx_caps.preemption_timer ? ", preemption timer" : "",
+		 vmx_caps.proc2 & PROC2_PAUSE_LOOP ? ", PAUSE-loop exits" : "");
+	return true;
 }
 
 static void registers_read(struct vmx_registers *r)
@@ -166,6 +176,10 @@ static void controls_init(struct vcpu *v, struct vmx_vcpu *x)
 	vmwrite(VMCS_LINK_POINTER, LINK_POINTER_NONE);
 	vmwrite(VMCS_GUEST_PAT, PAT_RESET);
 	vmwrite(VMCS_PREEMPTION_TIMER, UINT32_MAX);
+	if (vmx_caps.proc2 & PROC2_PAUSE_LOOP) {
+		vmwrite(VMCS_PAUSE_GAP, PAUSE_GAP);
+		vmwrite(VMCS_PAUSE_WINDOW, PAUSE_WINDOW);
+	}
 	vmx_control_registers_init(v);
 }
 

@@ -30,13 +30,38 @@ STRICT = ["--msrs", "fault"]
 MODELS = {
     "EPYC": {"cpu": "EPYC"},
     "max": {"cpu": "max"},
-    "ryzen": {"cpu": "ryzen", "kind": console.Bochs, "extra": STRICT},
+    **{
+        cpu: {"cpu": cpu, "kind": console.Bochs, "extra": STRICT}
+        for cpu in (
+            "ryzen",
+            "broadwell_ult",
+            "corei7_haswell_4770",
+            "corei7_ivy_bridge_3770k",
+            "corei7_skylake_x",
+            "tigerlake",
+        )
+    },
 }
 # What each has of what the back end can do without, in the core's words.
+FULL_EPT = "EPT, 1 GiB pages, accessed and dirty bits, preemption timer, PAUSE-loop exits"
 OPTIONAL = {
-    "EPYC": "",
-    "max": "",
-    "ryzen": ", next-RIP save, flush by ASID, PAUSE filter",
+    "EPYC": "16 ASIDs",
+    "max": "16 ASIDs",
+    "ryzen": "32768 ASIDs, next-RIP save, flush by ASID, PAUSE filter",
+    "broadwell_ult": FULL_EPT,
+    "corei7_haswell_4770": FULL_EPT,
+    "corei7_ivy_bridge_3770k": "EPT, preemption timer",
+    "corei7_skylake_x": FULL_EPT,
+    "tigerlake": FULL_EPT,
+}
+# Models that lack what there is no slow path for: what the core says is missing.
+REFUSED = {
+    "core2_penryn_t9600": {
+        "enable EPT": "2008 (Nehalem)",
+        "enable VPID": "2008 (Nehalem)",
+        "unrestricted guest": "2010 (Westmere)",
+    },
+    "corei5_lynnfield_750": {"unrestricted guest": "2010 (Westmere)"},
 }
 
 
@@ -125,11 +150,30 @@ def test_under_ringfence(log_of, name, group, cpu):
 def test_optional_features(log_of, cpu):
     """Each is used where the processor has it; PAUSE shows it: a guest that spins exits or not."""
     log = log_of("others", cpu)
-    found = re.search(r"^ringfence: AMD-V: \d+ ASIDs(.*)$", log, re.M)
+    found = re.search(r"^ringfence: (?:AMD-V|VT-x): (.*)$", log, re.M)
     assert found and found.group(1) == OPTIONAL[cpu]
     table = re.search(r"^ringfence: exits of VM spin:\n((?:ringfence:   .*\n)+)", log, re.M)
     assert table, log[-3000:]
-    assert (" pause " in table.group(1)) == ("PAUSE filter" in OPTIONAL[cpu]), table.group(1)
+    assert (" pause " in table.group(1)) == ("PAUSE" in OPTIONAL[cpu]), table.group(1)
+
+
+@pytest.mark.parametrize("cpu", REFUSED)
+def test_refused(tmp_path, cpu):
+    LOGS.mkdir(parents=True, exist_ok=True)
+    iso = console.make_iso(tmp_path, vms_of("others", "tigerlake")[:1])
+    machine = console.boot_iso(LOGS / f"refused-{cpu}.log", iso, kind=console.Bochs, cpu=cpu)
+    try:
+        machine.ends(console.CORE_REFUSED, SECONDS)
+        log = machine.log
+    finally:
+        machine.close()
+    for control, since in REFUSED[cpu].items():
+        line = f'lacks the VT-x control "{control}": Intel processors since {since} have it'
+        assert line in log
+    if cpu == "corei5_lynnfield_750":
+        assert log.count(" lacks ") == 1, "and it lacks nothing else"
+    assert "cannot run virtual machines: see the lines above; stopped" in log
+    assert "root mode on" not in log
 
 
 @pytest.mark.parametrize("name", [name for name in GUESTS if not (HERE / name / "expect").exists()])

@@ -143,7 +143,7 @@ static void check_control_registers(void)
 
 	if (tcg_lacks("checks of control register values"))
 		return;
-	if (!bochs_lacks("CR0.PG without PE on AMD-V, where it gives up")) {
+	if (!is_amd() || !bochs_lacks("CR0.PG without PE, on AMD-V")) {
 		write_cr0(cr0 & ~CR0_PE);
 		check_fault(EXC_GP, 0, "CR0.PG without PE");
 	}

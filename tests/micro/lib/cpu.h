@@ -22,6 +22,12 @@ static inline struct cpuid cpuid(u32 leaf, u32 subleaf)
 	return r;
 }
 
+/* The processor's vendor, which guests see: "AuthenticAMD". */
+static inline bool is_amd(void)
+{
+	return cpuid(0, 0).ebx == 0x68747541;
+}
+
 /* False when the instruction faulted; `trap` then says how. */
 static inline bool msr_read(u32 index, u64 *value)
 {

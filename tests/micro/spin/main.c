@@ -5,10 +5,13 @@
  */
 #include "tests/micro/lib/cpu.h"
 #include "tests/micro/lib/micro.h"
+#include "tests/micro/lib/time.h"
 
 const char micro_name[] = "spin";
 
-#define SPINS 40000U
+#define SPINS	    40000U
+#define GIVE_UP_US  5000000U
+#define SLICE_LEAST 500U /* us; shorter gaps are an interrupt of the host's */
 
 static void check_loop(const char *text, u64 flags)
 {
@@ -37,8 +40,31 @@ static void check_prefixed(void)
 	check(true, "PAUSE with a prefix");
 }
 
+/* With interrupts off and nothing that exits, others get their share nevertheless. */
+static void check_slices(void)
+{
+	u64 least = us_to_tsc(SLICE_LEAST), give_up = us_to_tsc(GIVE_UP_US);
+	u64 start, last, longest = 0;
+
+	if (!policy("other VMs want the processor"))
+		return;
+	if (is_amd() && bochs_lacks("time slices with IF clear, on AMD-V"))
+		return;
+	irq_disable();
+	start = last = rdtsc();
+	while (longest < least && last - start < give_up) {
+		u64 now = rdtsc();
+
+		if (now - last > longest)
+			longest = now - last;
+		last = now;
+	}
+	check(longest >= least, "nobody else ran: %lu us", tsc_to_us(longest));
+}
+
 void micro_main(void)
 {
+	check_slices();
 	check_loop("interrupts off", 0);
 	check_loop("interrupts on", RFLAGS_IF | RFLAGS_CF);
 	check_prefixed();
