@@ -97,6 +97,14 @@ no_long_mode:
 	movl $VGA_TEXT_BYTES / 4, %ecx
 	movl $VGA_BLANK_PAIR, %eax
 	rep stosl
+	movl $uart_setup, %esi
+	movl $(uart_setup_end - uart_setup) / 2, %ecx
+8:	movw $COM1_DATA, %dx
+	lodsw
+	addb %al, %dl
+	movb %ah, %al
+	outb %al, %dx
+	loop 8b
 	movl $no_long_mode_text, %esi
 	movl $VGA_TEXT, %edi
 1:	lodsb
@@ -133,6 +141,9 @@ no_long_mode:
 7:	hlt
 	jmp 7b
 
+uart_setup: /* 115200 8N1 as in serial.c: which register, what it gets */
+	.byte 1, 0, 3, 0x80, 0, 1, 1, 0, 3, 3
+uart_setup_end:
 exit_option:
 	.ascii "emulator-exit"
 exit_option_end:

@@ -220,7 +220,11 @@ class Bochs(Machine):
 
 
 # Machines that differ enough to run the same test on each: options of boot_iso.
-MACHINES = {"qemu": {}, "bochs-amd": {"kind": Bochs, "cpu": "ryzen"}}
+MACHINES = {
+    "qemu": {},
+    "bochs-intel": {"kind": Bochs, "cpu": "broadwell_ult"},
+    "bochs-amd": {"kind": Bochs, "cpu": "ryzen"},
+}
 
 
 def boot_iso(log, iso, kind=Qemu, **options):

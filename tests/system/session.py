@@ -7,8 +7,8 @@ import console
 
 def interrupt_a_command(machine):
     """Ctrl-C is the guest's."""
-    # While its editor has the line, the shell itself reads Ctrl-C: wait until the command runs.
-    machine.send("echo go''ing; sleep 100000\n")
+    # Until the command itself runs, the key is the shell's.
+    machine.send("sh -c 'echo go\"\"ing; exec sleep 100000'\n")
     machine.expect("going")
     machine.send("\x03")
     machine.expect("# ")

@@ -3,7 +3,7 @@ import pytest
 
 import console
 import session
-from console import vm
+from console import tiny_vm, vm
 
 
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
@@ -35,12 +35,22 @@ def test_at_the_shell(ringfence, does):
     session.power_off(machine)
 
 
-def test_at_the_shell_in_bochs(ringfence, in_bochs):
+@pytest.mark.parametrize(
+    "name, firmware, does",
+    [("bochs-intel", "bios", session.reboot), ("bochs-amd", "uefi", session.interrupt_a_command)],
+)
+def test_at_the_shell_in_bochs(ringfence, name, firmware, does):
     """Everything in one boot, because one takes most of a minute."""
-    machine = ringfence(vm(), **in_bochs)
+    machine = ringfence(vm(), firmware=firmware, **console.MACHINES[name])
     machine.boot_to_shell()
     session.check_calibration(machine, console.Bochs.MHZ)
     session.compare_clocks(machine)
-    session.interrupt_a_command(machine)
     session.paste(machine)
+    does(machine)
     session.power_off(machine)
+
+
+def test_uefi_in_bochs(ringfence, tmp_path):
+    machine = ringfence(tiny_vm(tmp_path, "TRIPLE_FAULT"), kind=console.Bochs, firmware="uefi")
+    machine.ends(console.VM_FAILED, console.BOOT_SECONDS)
+    assert "VM triple-fault ended: crash" in machine.log

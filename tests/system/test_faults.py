@@ -4,7 +4,7 @@ import re
 import pytest
 
 import console
-from console import make_damaged_iso, tiny_vm, vm
+from console import Bochs, Qemu, make_damaged_iso, tiny_vm, vm
 
 
 def assert_ends_before_any_guest(machine, status, words):
@@ -29,15 +29,20 @@ def assert_not_started(machine, *words):
 
 
 @pytest.mark.parametrize(
-    "cpu, words",
+    "kind, cpu, words",
     [
-        ("EPYC,-svm", ("AMD-V|SVM",)),
-        ("EPYC,-npt", ("NPT|nested paging",)),
-        ("qemu64", ("NPT|nested paging",)),
+        (Qemu, "EPYC,-svm", ("AMD-V|SVM",)),
+        (Qemu, "EPYC,-npt", ("NPT|nested paging",)),
+        (Qemu, "qemu64", ("NPT|nested paging",)),
+        (Bochs, "athlon64_venice", ("AMD-V|SVM",)),
+        (Bochs, "p4_prescott_celeron_336", ("VT-x|VMX",)),
+        (Bochs, "core2_penryn_t9600", ("EPT", "Nehalem")),
+        (Bochs, "corei5_lynnfield_750", ("unrestricted guest", "Westmere")),
+        (Bochs, "pentium", ("64-bit mode",)),
     ],
 )
-def test_processor_without(ringfence, cpu, words):
-    assert_refused(ringfence(vm(), cpu=cpu), *words)
+def test_processor_without(ringfence, kind, cpu, words):
+    assert_refused(ringfence(vm(), kind=kind, cpu=cpu), *words)
 
 
 def test_processor_without_long_mode(ringfence):

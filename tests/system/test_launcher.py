@@ -1,10 +1,11 @@
 """`./ringfence` as a newcomer uses it: options refused in one line, a guest at the terminal."""
+import os
 import subprocess
 
 import pexpect
 import pytest
 
-from console import BOOT_SECONDS, GREETING, REPLY_SECONDS, ROOT, SCALE, tiny_guest
+from console import BOOT_SECONDS, GREETING, REPLY_SECONDS, ROOT, SCALE, Bochs, tiny_guest
 
 LAUNCHER = str(ROOT / "ringfence")
 
@@ -35,6 +36,8 @@ def call(*arguments, folder=ROOT):
         (["run", "--cpus", "0"], "--cpus"),
         (["run", "--timeout", "soon"], "soon"),
         (["run", "--machine", "arm"], "arm"),
+        (["run", "--emulator", "simh"], "simh"),
+        (["run", "--cpu", "a b"], "--cpu"),
         (["run", "--firmware", "coreboot"], "coreboot"),
         (["run", "--manifest", "README.md", "--memory", "1G"], "--memory"),
         (["image"], "-o"),
@@ -59,7 +62,7 @@ def test_no_command_shows_the_commands():
 def test_help():
     done = call("help")
     assert done.returncode == 0 and done.stderr == ""
-    for word in ("run", "test", "image", "--timeout", "--firmware"):
+    for word in ("run", "test", "image", "--timeout", "--firmware", "--emulator", "Ctrl-A x"):
         assert word in done.stdout
 
 
@@ -87,28 +90,40 @@ def terminal(*arguments):
     return child
 
 
-def test_newcomer_types_at_the_shell_and_powers_off():
-    child = terminal()
-    child.expect("machine: ", timeout=BOOT_SECONDS * SCALE)
-    child.expect(GREETING, timeout=BOOT_SECONDS * SCALE)
-    child.expect("# ", timeout=REPLY_SECONDS * SCALE)
-    # While its editor has the line, the shell itself reads Ctrl-C: wait until the command runs.
-    child.send("echo go''ing; sleep 1000\n")
-    child.expect("going", timeout=REPLY_SECONDS * SCALE)
+@pytest.mark.parametrize(
+    "arguments, patience",
+    [pytest.param([], 1, id="amd"), pytest.param(["--machine", "intel"], Bochs.patience, id="intel")],
+)
+def test_newcomer_types_at_the_shell_and_powers_off(arguments, patience):
+    child = terminal(*arguments)
+
+    def expect(pattern, seconds=REPLY_SECONDS):
+        child.expect(pattern, timeout=seconds * SCALE * patience)
+
+    expect("machine: ", BOOT_SECONDS)
+    expect(GREETING, BOOT_SECONDS)
+    expect("# ")
+    # Until the command itself runs, the key is the shell's.
+    child.send("sh -c 'echo go\"\"ing; exec sleep 100000'\n")
+    expect("going")
     child.send("\x03")
-    child.expect("# ", timeout=REPLY_SECONDS * SCALE)
+    expect("# ")
     child.send("echo $((6 * 7))-\n")
-    child.expect("42-", timeout=REPLY_SECONDS * SCALE)
+    expect("42-")
     child.send("poweroff\n")
-    child.expect(pexpect.EOF, timeout=REPLY_SECONDS * SCALE)
+    expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
     assert "VM debian ended: power-off" in child.before
 
 
-def test_escape_keys_leave():
-    child = terminal()
-    child.expect(GREETING, timeout=BOOT_SECONDS * SCALE)
+EMULATORS = [["--emulator", "qemu"], ["--emulator", "bochs"], ["--machine", "intel"]]
+
+
+@pytest.mark.parametrize("arguments", EMULATORS)
+def test_escape_keys_leave(arguments):
+    child = terminal(*arguments)
+    child.expect("root mode on", timeout=BOOT_SECONDS * SCALE)
     child.send("\x01x")
     child.expect(pexpect.EOF, timeout=REPLY_SECONDS * SCALE)
     child.close()
@@ -122,19 +137,41 @@ def test_uefi():
     assert "rf.run: status 0" in done.stdout
 
 
-def test_timeout():
-    done = call("run", "--timeout", "3")
+@pytest.mark.parametrize("arguments", EMULATORS)
+def test_timeout(arguments):
+    done = call("run", "--timeout", "3", *arguments)
     assert done.returncode == 124
     assert "3 seconds" in done.stderr
 
 
-def test_crash_of_the_guest(tmp_path):
+@pytest.mark.parametrize("arguments", EMULATORS)
+def test_crash_of_the_guest(tmp_path, arguments):
     kernel = tiny_guest(tmp_path, "TRIPLE_FAULT")
     # A path from where the user stands, not from where the launcher is.
-    done = call("run", "--kernel", kernel.rsplit("/", 1)[1], folder=tmp_path)
+    done = call("run", "--kernel", kernel.rsplit("/", 1)[1], *arguments, folder=tmp_path)
     assert done.returncode == 1
     assert "the guest failed" in done.stderr
     assert "ended: crash" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, status, words",
+    [
+        pytest.param(
+            ["--machine", "intel", "--emulator", "qemu"],
+            2,
+            ["VT-x"],
+            marks=pytest.mark.skipif(os.access("/dev/kvm", os.W_OK), reason="KVM may lend it"),
+        ),
+        (["--cpu", "z80"], 2, ["z80", "-cpu help"]),
+        (["--machine", "intel", "--cpu", "z80"], 2, ["z80", "broadwell_ult"]),
+        (["--machine", "intel", "--cpu", "corei5_lynnfield_750"], 3, ["did not start"]),
+    ],
+)
+def test_processor_that_cannot_be(tmp_path, arguments, status, words):
+    done = call("run", "--kernel", tiny_guest(tmp_path, "HANG"), *arguments)
+    assert done.returncode == status, done.stderr
+    assert all(word in done.stderr for word in words), done.stderr
 
 
 def test_wrong_manifest(tmp_path):
