@@ -15,6 +15,7 @@ const char micro_name[] = "step";
 #define DR7_L0	     BIT64(0)
 #define PORT_NOBODY  0x5f4
 #define UART_SCRATCH 0x3ff
+#define VEC_IRQ	     0x41
 
 /* Sets TF, runs `insn` with these registers, and checks that the trap comes right behind it. */
 static void check_stepped(const char *text)
@@ -148,7 +149,10 @@ static void check_control(void)
 	check_equal(read_cr0(), cr0, "CR0 afterwards");
 	STEP("movq %%rax, %%cr3", cr3, 0, 0);
 	STEP("movq %%rax, %%cr4", cr4 | CR4_DE, 0, 0);
+	STEP("movq %%rax, %%cr4", cr4 ^ CR4_MCE, 0, 0);
+	check_equal(read_cr4(), cr4 ^ CR4_MCE, "CR4.MCE changed");
 	STEP("movq %%rax, %%cr4", cr4, 0, 0);
+	check_equal(read_cr4(), cr4, "CR4 afterwards");
 	STEP("movq %%rax, %%cr8", 5, 0, 0);
 	check_equal(STEP("movq %%cr8, %%rax", 0, 0, 0), 5, "CR8 stepped");
 	STEP("movq %%rax, %%cr8", 0, 0, 0);
@@ -191,6 +195,65 @@ static void check_mov_ss(void)
 	asm volatile("movl %%ss, %%ecx;" SET_TF TRAPPING("movl %%ecx, %%ss; cpuid")
 		     : "+a"(a)::"rbx", "rcx", "rdx", "memory", "cc");
 	check_stepped("MOV SS, CPUID");
+}
+
+/* The same, when that one is a trap itself. */
+static void check_mov_ss_int1(void)
+{
+	if (tcg_lacks("INT1"))
+		return;
+	trap_clear();
+	asm volatile("movl %%ss, %%ecx;" SET_TF TRAPPING("movl %%ecx, %%ss; .byte 0xf1")::
+			     : "rcx", "memory", "cc");
+	check(trap.count == 1 && trap.vector == EXC_DB && trap.offset == trap.length,
+	      "MOV SS, INT1: %lu x vector %lu at +%lu", trap.count, trap.vector, trap.offset);
+}
+
+static u64 irqs, traps_before_irq;
+
+static void on_irq(struct trap_frame *frame)
+{
+	(void)frame;
+	irqs++;
+	traps_before_irq = trap.count;
+	lapic_eoi();
+}
+
+static void check_irq_behind(const char *text)
+{
+	irq_disable();
+	check(irqs == 1 && traps_before_irq == 1, "%s: %lu interrupts, the last behind %lu traps",
+	      text, irqs, traps_before_irq);
+	irqs = 0;
+}
+
+/* An interrupt that the stepped instruction sends, or lets in, comes behind the trap. */
+static void check_interrupts(void)
+{
+	trap_handle(VEC_IRQ, on_irq);
+	irq_enable();
+	STEP("movl %%eax, (%%rcx)", ICR_SELF | VEC_IRQ, LAPIC_BASE + LAPIC_ICR_LOW, 0);
+	check_irq_behind("self-IPI");
+	if (lapic_has_x2apic()) {
+		lapic_to_x2apic();
+		irq_enable();
+		STEP("wrmsr", VEC_IRQ, MSR_IA32_X2APIC_FIRST + LAPIC_SELF_IPI / 16, 0);
+		check_irq_behind("self-IPI by WRMSR");
+		lapic_to_xapic();
+	}
+	write_cr8(15);
+	lapic_send_self(VEC_IRQ);
+	irq_enable();
+	STEP("movq %%rax, %%cr8", 0, 0, 0);
+	check_irq_behind("CR8");
+	trap_handle(VEC_IRQ, NULL);
+}
+
+/* The trap ends the wait: nothing else would. */
+static void check_hlt(void)
+{
+	if (!tcg_lacks("single step over HLT"))
+		STEP("hlt", 0, 0, 0);
 }
 
 static u64 breaks;
@@ -286,6 +349,9 @@ void micro_main(void)
 	check_control();
 	check_fault_wins();
 	check_mov_ss();
+	check_mov_ss_int1();
+	check_interrupts();
+	check_hlt();
 	check_breakpoint();
 	check_page_crossing();
 	check_user();
