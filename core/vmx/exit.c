@@ -141,7 +141,9 @@ static void decode_preemption_timer(struct vcpu *v)
 static void decode_failed(struct vcpu *v)
 {
 	decode_raw(v);
-	vmx_entry_failure_log(v->vm->name, v->index, v->exit.unknown.code, v->exit.unknown.info1);
+	if (log_limit_take(&v->vm->log, v->vm->name))
+		vmx_entry_failure_log(v->vm->name, v->index, v->exit.unknown.code,
+				      v->exit.unknown.info1);
 }
 
 /* Indexed by basic exit reason; a row without a reason stands for an exit that nobody asked for. */

@@ -189,6 +189,8 @@ static enum err vmx_vcpu_init(struct vcpu *v)
 	if (!x->vmcs || !x->apic) {
 		if (x->vmcs)
 			heap_free(x->vmcs, PAGE_SIZE);
+		if (x->apic)
+			heap_free(x->apic, PAGE_SIZE);
 		heap_free(x, sizeof(*x));
 		return ERR_NO_MEMORY;
 	}
@@ -211,10 +213,9 @@ static void vmx_vcpu_fini(struct vcpu *v)
 	enum vmx_result result = vmclear(core_physical(x->vmcs));
 
 	assert(result == VMX_OK);
+	assert(host->loaded != x); /* ring 3 asked for this: it has root mode's registers */
 	if (host->current == x)
 		host->current = NULL;
-	if (host->loaded == x)
-		host->loaded = NULL;
 	heap_free(x->vmcs, PAGE_SIZE);
 	heap_free(x->apic, PAGE_SIZE);
 	heap_free(x, sizeof(*x));
@@ -349,7 +350,9 @@ static void tpr_save(struct vcpu *v, const struct vmx_vcpu *x)
 
 static void entry_refused(struct vcpu *v, const struct vmx_vcpu *x, enum vmx_result result)
 {
-	vmx_insn_failure_log(v->vm->name, v->index, x->launched ? "VMRESUME" : "VMLAUNCH", result);
+	if (log_limit_take(&v->vm->log, v->vm->name))
+		vmx_insn_failure_log(v->vm->name, v->index, x->launched ? "VMRESUME" : "VMLAUNCH",
+				     result);
 	v->exit.reason = VM_EXIT_ENTRY_FAILED;
 	v->exit.unknown.code = vmread(VMCS_INSN_ERROR);
 	v->exit.unknown.info1 = 0;
@@ -379,11 +382,11 @@ static void vmx_run(struct vcpu *v)
 		entry_refused(v, x, result);
 		return;
 	}
-	x->launched = true;
 	x->rsp = vmread(VMCS_GUEST_RSP);
 	gpr[GPR_RSP] = x->rsp;
 	tpr_save(v, x);
 	vmx_exit_decode(v);
+	x->launched |= v->exit.reason != VM_EXIT_ENTRY_FAILED;
 	events_decode(v, x);
 }
 
