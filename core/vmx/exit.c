@@ -120,15 +120,22 @@ static void decode_exception(struct vcpu *v)
 	v->exit.exception.error = vmread(VMCS_EXIT_EVENT_ERROR);
 }
 
+static bool control_register_write(struct vcpu *v, u64 qualification)
+{
+	u64 value = v->page->gpr[field_get(QUAL_CR_REGISTER, qualification)];
+	u64 number = field_get(QUAL_CR_NUMBER, qualification);
+
+	if (field_get(QUAL_CR_TYPE, qualification) != 0)
+		return false;
+	return number == 4 ? vmx_cr4_write(v, value) : number == 0 && vmx_cr0_write(value);
+}
+
 static void decode_cr(struct vcpu *v)
 {
-	u64 qualification = vmread(VMCS_EXIT_QUALIFICATION);
-	u64 value = v->page->gpr[field_get(QUAL_CR_REGISTER, qualification)];
-
-	/* CR4: only bits that CPUID does not offer are watched. */
-	if (field_get(QUAL_CR_TYPE, qualification) != 0 ||
-	    field_get(QUAL_CR_NUMBER, qualification) != 0 || !vmx_cr0_write(value))
+	if (!control_register_write(v, vmread(VMCS_EXIT_QUALIFICATION)))
 		v->exit.reason = VM_EXIT_REFUSED_GP;
+	else /* it runs again: a breakpoint there has been taken */
+		vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
 }
 
 /* The deadline that it stood for has come, perhaps before the local APIC's own interrupt. */

@@ -65,8 +65,9 @@ bool vmx_msr_get(struct vcpu *vcpu, u32 index, u64 *value);
 bool vmx_msr_set(struct vcpu *vcpu, u32 index, u64 value);
 /* CR0 and CR4 bits that the guest does not own, and what it sees of them. */
 void vmx_control_registers_init(const struct vcpu *vcpu);
-/* A MOV to CR0 that touches them. False: it takes #GP(0). */
+/* A MOV to CR0 or CR4 that touches them. False: it takes #GP(0). */
 bool vmx_cr0_write(u64 value);
+bool vmx_cr4_write(const struct vcpu *vcpu, u64 value);
 
 /* The shadow of MOV SS or STI is over. */
 static inline void vmx_shadow_end(void)
