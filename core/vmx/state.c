@@ -215,6 +215,8 @@ void vmx_state_set(struct vcpu *v, const struct vcpu_state *state)
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
 	lapic_cr8_set(&v->lapic, (u8)state->cr8);
+	v->events = true;
+	x->cpu = NULL; /* cached translations go before the next entry */
 }
 
 bool vmx_msr_get(struct vcpu *v, u32 index, u64 *value)

@@ -435,6 +435,8 @@ static void vmx_inject(struct vcpu *v, const struct event *event)
 	}
 	vmwrite(VMCS_ENTRY_EVENT, raw);
 	vmx_vcpu(v)->event_injected = true;
+	/* An NMI that has to wait behind it wants to come next. */
+	proc_set(vmx_vcpu(v), PROC_NMI_WINDOW, event->type != EVENT_NMI && v->nmi_pending);
 }
 
 /*

@@ -26,7 +26,7 @@ struct vmx_cpu {
 struct vmx_vcpu {
 	void *vmcs;
 	u32 *apic;	 /* virtual-APIC page: TPR for MOV to CR8 */
-	struct cpu *cpu; /* where it ran last */
+	struct cpu *cpu; /* where it ran last, with these translations; NULL: nowhere */
 	bool launched;
 	bool timer_armed;	 /* the preemption timer ends the run in time */
 	bool event_injected;	 /* the next entry takes an event in */
