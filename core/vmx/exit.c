@@ -8,7 +8,7 @@
 #include "core/vmx/vmx.h"
 #include "lib/x86/registers.h"
 
-#define QUAL_DEBUG (DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3 | DR6_BD | DR6_BS)
+#define QUAL_DEBUG (DR6_BREAKS | DR6_BD | DR6_BS)
 
 struct exit_row {
 	u32 reason; /* enum vm_exit_reason */
@@ -90,20 +90,10 @@ static void decode_ept_violation(struct vcpu *v)
 			      ((qualification & QUAL_EPT_FETCH) ? MMIO_FETCH : 0);
 }
 
-/*
- * The exit came before the exception's effects: DR6 and DR7.GD are ours to change. In the shadow of
- * MOV SS or STI an entry demands that a single-step trap be pending when TF is set.
- */
-static void decode_debug(struct vcpu *v)
+void vmx_debug_raised(struct vcpu *v, u64 causes)
 {
-	u64 qualification = vmread(VMCS_EXIT_QUALIFICATION);
-
-	resident_dr6_set(v, (resident_dr6(v) & ~(DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3)) |
-				    (qualification & QUAL_DEBUG));
+	resident_dr6_set(v, (resident_dr6(v) & ~DR6_BREAKS) | causes);
 	vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
-	if ((vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKED_SHADOW) &&
-	    (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
-		vmwrite(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS);
 }
 
 static void decode_exception(struct vcpu *v)
@@ -120,22 +110,32 @@ static void decode_exception(struct vcpu *v)
 	undo_nmi_unblocking((info & VMX_EVENT_NMI_UNBLOCKING) != 0 && vector != EXC_DF);
 	if (type == VMX_EVENT_PRIVILEGED) /* INT1 is a trap: behind the instruction */
 		vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSN_LENGTH));
-	else if (vector == EXC_DB)
-		decode_debug(v);
+	else if (vector == EXC_DB) /* the exit came before its effects */
+		vmx_debug_raised(v, vmread(VMCS_EXIT_QUALIFICATION) & QUAL_DEBUG);
+	if (vector == EXC_DB)
+		vmx_shadow_end(); /* it goes in next, and no single-step trap is pending beside it
+				   */
 	v->exit.exception.vector = vector;
 	v->exit.exception.has_error = (info & VMX_EVENT_ERROR_VALID) != 0;
 	v->exit.exception.error = vmread(VMCS_EXIT_EVENT_ERROR);
 }
 
+static bool control_register_write(struct vcpu *v, u64 qualification)
+{
+	u64 value = v->page->gpr[field_get(QUAL_CR_REGISTER, qualification)];
+	u64 number = field_get(QUAL_CR_NUMBER, qualification);
+
+	if (field_get(QUAL_CR_TYPE, qualification) != 0)
+		return false;
+	return number == 4 ? vmx_cr4_write(v, value) : number == 0 && vmx_cr0_write(value);
+}
+
 static void decode_cr(struct vcpu *v)
 {
-	u64 qualification = vmread(VMCS_EXIT_QUALIFICATION);
-	u64 value = v->page->gpr[field_get(QUAL_CR_REGISTER, qualification)];
-
-	/* CR4: only bits that CPUID does not offer are watched. */
-	if (field_get(QUAL_CR_TYPE, qualification) != 0 ||
-	    field_get(QUAL_CR_NUMBER, qualification) != 0 || !vmx_cr0_write(value))
+	if (!control_register_write(v, vmread(VMCS_EXIT_QUALIFICATION)))
 		v->exit.reason = VM_EXIT_REFUSED_GP;
+	else /* it runs again: a breakpoint there has been taken */
+		vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
 }
 
 /* The deadline that it stood for has come, perhaps before the local APIC's own interrupt. */

@@ -30,10 +30,19 @@ static u64 cr0_real(u64 value)
 	return (value & ~mask) | (vmx_caps.cr0_fixed0 & mask);
 }
 
+/*
+ * CR4 bits likewise: those that CPUID does not offer, and MCE, without which a machine check would
+ * shut the whole machine down.
+ */
+static u64 cr4_hidden(const struct vcpu *v)
+{
+	return ~cpuid_cr4_bits(v->cpuid);
+}
+
 void vmx_control_registers_init(const struct vcpu *v)
 {
 	vmwrite(VMCS_CR0_MASK, cr0_mask());
-	vmwrite(VMCS_CR4_MASK, ~cpuid_cr4_bits(v->cpuid));
+	vmwrite(VMCS_CR4_MASK, cr4_hidden(v) | CR4_MCE);
 }
 
 /*
@@ -47,6 +56,16 @@ bool vmx_cr0_write(u64 value)
 	if ((value & CR0_PG) && !(value & CR0_PE))
 		return false;
 	vmwrite(VMCS_CR0_SHADOW, value & cr0_mask());
+	return true;
+}
+
+bool vmx_cr4_write(const struct vcpu *v, u64 value)
+{
+	bool long_code = vmread(VMCS_GUEST_ES_RIGHTS + 2 * SEG_CS) & SEG_LONG;
+
+	if ((long_code ? value : (u32)value) & cr4_hidden(v))
+		return false;
+	vmwrite(VMCS_CR4_SHADOW, value & CR4_MCE);
 	return true;
 }
 
@@ -181,8 +200,8 @@ void vmx_state_set(struct vcpu *v, const struct vcpu_state *state)
 	vmwrite(VMCS_CR0_SHADOW, state->cr0 & cr0_mask());
 	vmwrite(VMCS_GUEST_CR0, cr0_real(state->cr0));
 	vmwrite(VMCS_GUEST_CR3, state->cr3);
-	vmwrite(VMCS_CR4_SHADOW, 0);
-	vmwrite(VMCS_GUEST_CR4, state->cr4 | vmx_caps.cr4_fixed0);
+	vmwrite(VMCS_CR4_SHADOW, state->cr4 & CR4_MCE);
+	vmwrite(VMCS_GUEST_CR4, (state->cr4 & ~cr4_hidden(v)) | vmx_caps.cr4_fixed0 | CR4_MCE);
 	efer_set(state->efer);
 	cr2_set(x, state->cr2);
 	resident_dr6_set(v, state->dr6);
@@ -196,6 +215,8 @@ void vmx_state_set(struct vcpu *v, const struct vcpu_state *state)
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
 	lapic_cr8_set(&v->lapic, (u8)state->cr8);
+	v->events = true;
+	x->cpu = NULL; /* cached translations go before the next entry */
 }
 
 bool vmx_msr_get(struct vcpu *v, u32 index, u64 *value)

@@ -241,6 +241,7 @@ enum vmx_exit {
 #define BLOCKED_BY_SMI	   BIT32(2)
 #define BLOCKED_BY_NMI	   BIT32(3)
 #define BLOCKED_SHADOW	   (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)
+#define PENDING_DEBUG_BP   BIT64(12) /* a breakpoint that is on */
 #define PENDING_DEBUG_BS   BIT64(14)
 #define ACTIVITY_ACTIVE	   0U
 #define ACTIVITY_HLT	   1U

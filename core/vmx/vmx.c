@@ -203,6 +203,8 @@ static enum err vmx_vcpu_init(struct vcpu *v)
 	if (!x->vmcs || !x->apic) {
 		if (x->vmcs)
 			heap_free(x->vmcs, PAGE_SIZE);
+		if (x->apic)
+			heap_free(x->apic, PAGE_SIZE);
 		heap_free(x, sizeof(*x));
 		return ERR_NO_MEMORY;
 	}
@@ -225,10 +227,9 @@ static void vmx_vcpu_fini(struct vcpu *v)
 	enum vmx_result result = vmclear(core_physical(x->vmcs));
 
 	assert(result == VMX_OK);
+	assert(host->loaded != x); /* ring 3 asked for this: it has root mode's registers */
 	if (host->current == x)
 		host->current = NULL;
-	if (host->loaded == x)
-		host->loaded = NULL;
 	heap_free(x->vmcs, PAGE_SIZE);
 	heap_free(x->apic, PAGE_SIZE);
 	heap_free(x, sizeof(*x));
@@ -395,35 +396,35 @@ static void vmx_run(struct vcpu *v)
 		entry_refused(v, x, result);
 		return;
 	}
-	x->launched = true;
 	x->rsp = vmread(VMCS_GUEST_RSP);
 	gpr[GPR_RSP] = x->rsp;
 	tpr_save(v, x);
 	vmx_exit_decode(v);
+	x->launched |= v->exit.reason != VM_EXIT_ENTRY_FAILED;
 	events_decode(v, x);
 }
 
 static bool vmx_insn_done(struct vcpu *v, u32 length)
 {
-	u64 rip, rflags, blocked;
+	u64 rip, rflags;
 
 	vmx_select(vmx_vcpu(v));
 	rip = vmread(VMCS_GUEST_RIP);
 	rflags = vmread(VMCS_GUEST_RFLAGS);
-	blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
 	/* Outside 64-bit mode RIP has 32 bits. */
 	if (((rip + length) ^ rip) >> 32 && !(vmread(VMCS_GUEST_ES_RIGHTS + 2 * SEG_CS) & SEG_LONG))
 		rip = (u32)(rip + length);
 	else
 		rip += length;
 	vmwrite(VMCS_GUEST_RIP, rip);
-	if (blocked & BLOCKED_SHADOW)
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~BLOCKED_SHADOW);
+	vmx_shadow_end();
 	if (rflags & RFLAGS_RF)
 		vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
-	if (rflags & RFLAGS_TF)
-		vmwrite(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS);
-	return false; /* the processor raises the trap itself, and sets DR6 */
+	if (!(rflags & RFLAGS_TF))
+		return false;
+	/* Left pending, it would be lost beside an injected interrupt, and would not end HLT. */
+	vmx_debug_raised(v, DR6_BS | (vmread(VMCS_GUEST_PENDING_DEBUG) & DR6_BREAKS));
+	return true;
 }
 
 static void vmx_tsc_offset_set(struct vcpu *v, u64 offset)
@@ -448,13 +449,24 @@ static void vmx_inject(struct vcpu *v, const struct event *event)
 	}
 	vmwrite(VMCS_ENTRY_EVENT, raw);
 	vmx_vcpu(v)->event_injected = true;
+	/* An NMI that has to wait behind it wants to come next. */
+	proc_set(vmx_vcpu(v), PROC_NMI_WINDOW, event->type != EVENT_NMI && v->nmi_pending);
+}
+
+/*
+ * Whether nothing keeps an interrupt or NMI out: a debug trap that MOV to CR8, or MOV SS before an
+ * exit, has left pending goes first, and would be lost beside an injected event.
+ */
+static bool is_open(u64 blocks)
+{
+	return !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & blocks) &&
+	       !(vmread(VMCS_GUEST_PENDING_DEBUG) & (PENDING_DEBUG_BS | PENDING_DEBUG_BP));
 }
 
 static bool vmx_intr_window(struct vcpu *v)
 {
 	vmx_select(vmx_vcpu(v));
-	return (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) &&
-	       !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKED_SHADOW);
+	return (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) && is_open(BLOCKED_SHADOW);
 }
 
 static void vmx_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
@@ -487,7 +499,7 @@ static bool vmx_nmi_window(struct vcpu *v)
 	bool open;
 
 	vmx_select(x);
-	open = !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKED_SHADOW | BLOCKED_BY_NMI));
+	open = is_open(BLOCKED_SHADOW | BLOCKED_BY_NMI);
 	proc_set(x, PROC_NMI_WINDOW, !open);
 	return open;
 }

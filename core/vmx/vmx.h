@@ -26,7 +26,7 @@ struct vmx_cpu {
 struct vmx_vcpu {
 	void *vmcs;
 	u32 *apic;	 /* virtual-APIC page: TPR for MOV to CR8 */
-	struct cpu *cpu; /* where it ran last */
+	struct cpu *cpu; /* where it ran last, with these translations; NULL: nowhere */
 	bool launched;
 	bool timer_armed;	 /* the preemption timer ends the run in time */
 	bool event_injected;	 /* the next entry takes an event in */
@@ -51,6 +51,9 @@ extern const char vmx_exit_entry[];
 /* Decodes the exit into vcpu->exit. */
 void vmx_exit_decode(struct vcpu *vcpu);
 
+/* What #DB does beside its delivery, when root mode raises it. `causes`: bits of DR6. */
+void vmx_debug_raised(struct vcpu *vcpu, u64 causes);
+
 /* Makes this vCPU's VMCS the current one. */
 void vmx_select(struct vmx_vcpu *x);
 
@@ -62,8 +65,18 @@ bool vmx_msr_get(struct vcpu *vcpu, u32 index, u64 *value);
 bool vmx_msr_set(struct vcpu *vcpu, u32 index, u64 value);
 /* CR0 and CR4 bits that the guest does not own, and what it sees of them. */
 void vmx_control_registers_init(const struct vcpu *vcpu);
-/* A MOV to CR0 that touches them. False: it takes #GP(0). */
+/* A MOV to CR0 or CR4 that touches them. False: it takes #GP(0). */
 bool vmx_cr0_write(u64 value);
+bool vmx_cr4_write(const struct vcpu *vcpu, u64 value);
+
+/* The shadow of MOV SS or STI is over. */
+static inline void vmx_shadow_end(void)
+{
+	u64 blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	if (blocked & BLOCKED_SHADOW)
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocked & ~BLOCKED_SHADOW);
+}
 
 static inline struct vmx_vcpu *vmx_vcpu(const struct vcpu *vcpu)
 {

@@ -99,6 +99,7 @@
 #define DR6_B1	   BIT64(1)
 #define DR6_B2	   BIT64(2)
 #define DR6_B3	   BIT64(3)
+#define DR6_BREAKS BITS64(3, 0) /* B3 to B0 */
 #define DR6_BD	   BIT64(13)
 #define DR6_BS	   BIT64(14)
 #define DR6_BT	   BIT64(15)

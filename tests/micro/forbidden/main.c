@@ -187,7 +187,10 @@ static void check_neighbours(void)
 	check(write_cr0(cr0), "CR0.CD can be cleared");
 	check(write_cr4(cr4 | CR4_TSD | CR4_DE | CR4_PCE), "CR4 takes TSD, DE, PCE");
 	check_equal(read_cr4(), cr4 | CR4_TSD | CR4_DE | CR4_PCE, "CR4 reads back");
+	check(write_cr4(cr4 ^ CR4_MCE), "CR4 takes MCE");
+	check_equal(read_cr4(), cr4 ^ CR4_MCE, "CR4.MCE reads back");
 	check(write_cr4(cr4), "CR4 can be restored");
+	check_equal(read_cr4(), cr4, "CR4 afterwards");
 	write_dr7(BIT64(32) | BIT64(10));
 	check_fault(EXC_GP, 0, "DR7 upper half");
 	TRY("wbinvd");

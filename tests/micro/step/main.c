@@ -15,6 +15,7 @@ const char micro_name[] = "step";
 #define DR7_L0	     BIT64(0)
 #define PORT_NOBODY  0x5f4
 #define UART_SCRATCH 0x3ff
+#define VEC_IRQ	     0x41
 
 /* Sets TF, runs `insn` with these registers, and checks that the trap comes right behind it. */
 static void check_stepped(const char *text)
@@ -193,6 +194,65 @@ static void check_mov_ss(void)
 	check_stepped("MOV SS, CPUID");
 }
 
+/* The same, when that one is a trap itself. */
+static void check_mov_ss_int1(void)
+{
+	if (tcg_lacks("INT1"))
+		return;
+	trap_clear();
+	asm volatile("movl %%ss, %%ecx;" SET_TF TRAPPING("movl %%ecx, %%ss; .byte 0xf1")::
+			     : "rcx", "memory", "cc");
+	check(trap.count == 1 && trap.vector == EXC_DB && trap.offset == trap.length,
+	      "MOV SS, INT1: %lu x vector %lu at +%lu", trap.count, trap.vector, trap.offset);
+}
+
+static u64 irqs, traps_before_irq;
+
+static void on_irq(struct trap_frame *frame)
+{
+	(void)frame;
+	irqs++;
+	traps_before_irq = trap.count;
+	lapic_eoi();
+}
+
+static void check_irq_behind(const char *text)
+{
+	irq_disable();
+	check(irqs == 1 && traps_before_irq == 1, "%s: %lu interrupts, the last behind %lu traps",
+	      text, irqs, traps_before_irq);
+	irqs = 0;
+}
+
+/* An interrupt that the stepped instruction sends, or lets in, comes behind the trap. */
+static void check_interrupts(void)
+{
+	trap_handle(VEC_IRQ, on_irq);
+	irq_enable();
+	STEP("movl %%eax, (%%rcx)", ICR_SELF | VEC_IRQ, LAPIC_BASE + LAPIC_ICR_LOW, 0);
+	check_irq_behind("self-IPI");
+	if (lapic_has_x2apic()) {
+		lapic_to_x2apic();
+		irq_enable();
+		STEP("wrmsr", VEC_IRQ, MSR_IA32_X2APIC_FIRST + LAPIC_SELF_IPI / 16, 0);
+		check_irq_behind("self-IPI by WRMSR");
+		lapic_to_xapic();
+	}
+	write_cr8(15);
+	lapic_send_self(VEC_IRQ);
+	irq_enable();
+	STEP("movq %%rax, %%cr8", 0, 0, 0);
+	check_irq_behind("CR8");
+	trap_handle(VEC_IRQ, NULL);
+}
+
+/* The trap ends the wait: nothing else would. */
+static void check_hlt(void)
+{
+	if (!tcg_lacks("single step over HLT"))
+		STEP("hlt", 0, 0, 0);
+}
+
 static u64 breaks;
 
 static void on_break(struct trap_frame *frame)
@@ -205,7 +265,7 @@ static void on_break(struct trap_frame *frame)
 /* A breakpoint on an instruction that exits: once before it, with RF not again. */
 static void check_breakpoint(void)
 {
-	u64 here;
+	u64 here, cr0 = read_cr0();
 
 	trap_handle(EXC_DB, on_break);
 	write_dr7(DR7_RESET | DR7_L0);
@@ -217,6 +277,12 @@ static void check_breakpoint(void)
 		     : "r"(IOREGSEL)
 		     : "rax", "memory");
 	check_equal(breaks, 2, "breakpoint on an MMIO read");
+	asm volatile("leaq 1f(%%rip), %0; movq %0, %%dr0; 1: movq %1, %%cr0; nop"
+		     : "=&r"(here)
+		     : "r"(cr0 | CR0_CD)
+		     : "memory");
+	check_equal(breaks, 3, "breakpoint on MOV to CR0");
+	write_cr0(cr0);
 	write_dr7(DR7_RESET);
 	trap_handle(EXC_DB, NULL);
 }
@@ -286,6 +352,9 @@ void micro_main(void)
 	check_control();
 	check_fault_wins();
 	check_mov_ss();
+	check_mov_ss_int1();
+	check_interrupts();
+	check_hlt();
 	check_breakpoint();
 	check_page_crossing();
 	check_user();
