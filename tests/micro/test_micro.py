@@ -15,8 +15,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "system"))
 
 import console  # noqa: E402  pylint: disable=wrong-import-position
+from models import GUESTS, MODELS, REFUSED  # noqa: E402  pylint: disable=wrong-import-position
 
-GUESTS = sorted(path.parent.name for path in HERE.glob("*/main.c"))
 LOGS = console.BUILD / "test" / "micro"
 SECONDS = 180
 
@@ -25,45 +25,6 @@ TIMED = ["fpu", "hlt", "interrupts", "timer"]
 GROUPS = {"timed": TIMED, "others": [name for name in GUESTS if name not in TIMED]}
 TWICE = ["fpu"]
 
-# Processor models: options of console.boot_iso. Where Bochs does not know an MSR, it shall be absent.
-STRICT = ["--msrs", "fault"]
-MODELS = {
-    "EPYC": {"cpu": "EPYC"},
-    "max": {"cpu": "max"},
-    **{
-        cpu: {"cpu": cpu, "kind": console.Bochs, "extra": STRICT}
-        for cpu in (
-            "ryzen",
-            "broadwell_ult",
-            "corei7_haswell_4770",
-            "corei7_ivy_bridge_3770k",
-            "corei7_skylake_x",
-            "tigerlake",
-        )
-    },
-}
-# What each has of what the back end can do without, in the core's words.
-FULL_EPT = "EPT, 1 GiB pages, accessed and dirty bits, preemption timer, PAUSE-loop exits"
-OPTIONAL = {
-    "EPYC": "16 ASIDs",
-    "max": "16 ASIDs",
-    "ryzen": "32768 ASIDs, next-RIP save, flush by ASID, PAUSE filter",
-    "broadwell_ult": FULL_EPT,
-    "corei7_haswell_4770": FULL_EPT,
-    "corei7_ivy_bridge_3770k": "EPT, preemption timer",
-    "corei7_skylake_x": FULL_EPT,
-    "tigerlake": FULL_EPT,
-}
-# Models that lack what there is no slow path for: what the core says is missing.
-REFUSED = {
-    "core2_penryn_t9600": {
-        "enable EPT": "2008 (Nehalem)",
-        "enable VPID": "2008 (Nehalem)",
-        "unrestricted guest": "2010 (Westmere)",
-    },
-    "corei5_lynnfield_750": {"unrestricted guest": "2010 (Westmere)"},
-}
-
 
 def expected(name):
     path = HERE / name / "expect"
@@ -71,7 +32,7 @@ def expected(name):
 
 
 def vms_of(group, cpu):
-    emulator = "bochs" if "kind" in MODELS[cpu] else "tcg"
+    emulator = {"QEMU": "tcg", "Bochs": "bochs"}[MODELS[cpu].emulator]
     names = GROUPS[group] + [f"{name}-again" for name in GROUPS[group] if name in TWICE]
     return [
         {
@@ -86,10 +47,17 @@ def vms_of(group, cpu):
     ]
 
 
+def options_of(cpu):
+    """Of console.boot_iso. Where Bochs does not know an MSR, it shall be absent."""
+    if MODELS[cpu].emulator == "QEMU":
+        return {"cpu": cpu}
+    return {"cpu": cpu, "kind": console.Bochs, "extra": ["--msrs", "fault"]}
+
+
 def boot(group, cpu, folder, log):
     """Runs a group until all its VMs have ended, or for SECONDS."""
     iso = console.make_iso(folder, vms_of(group, cpu))
-    machine = console.boot_iso(log, iso, memory=1024, **MODELS[cpu])
+    machine = console.boot_iso(log, iso, memory=1024, **options_of(cpu))
     try:
         machine.wait(SECONDS)
     except AssertionError:
@@ -135,11 +103,13 @@ CASES = [
 
 
 @pytest.mark.parametrize("name, group, cpu", CASES)
-def test_under_ringfence(log_of, name, group, cpu):
+def test_under_ringfence(log_of, record_property, name, group, cpu):
     log = log_of(group, cpu)
     guest = name.removesuffix("-again")
     ends = re.findall(rf"^ringfence: VM {name} ended: (.*)$", log, re.M)
     said = said_by(name, log)
+    for lack in re.findall(rf"\{{{guest}: \w+ lacks (.*?)\}}", "\n".join(said)):
+        record_property("lacks", lack)
     assert ends, f"{name} has not ended; it said: {said[0]}\n{log[-3000:]}"
     assert ends[0].startswith(tuple(expected(guest))), f"{name}: {ends[0]}; it said: {said}"
     if ends[0] == "test: status 0":
@@ -151,10 +121,11 @@ def test_optional_features(log_of, cpu):
     """Each is used where the processor has it; PAUSE shows it: a guest that spins exits or not."""
     log = log_of("others", cpu)
     found = re.search(r"^ringfence: (?:AMD-V|VT-x): (.*)$", log, re.M)
-    assert found and found.group(1) == OPTIONAL[cpu]
+    assert found and tuple(found.group(1).split(", ")[1:]) == MODELS[cpu].features
     table = re.search(r"^ringfence: exits of VM spin:\n((?:ringfence:   .*\n)+)", log, re.M)
     assert table, log[-3000:]
-    assert (" pause " in table.group(1)) == ("PAUSE" in OPTIONAL[cpu]), table.group(1)
+    counts = any("PAUSE" in feature for feature in MODELS[cpu].features)
+    assert (" pause " in table.group(1)) == counts, table.group(1)
 
 
 @pytest.mark.parametrize("cpu", REFUSED)

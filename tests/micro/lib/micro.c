@@ -123,14 +123,14 @@ bool policy(const char *what)
 bool tcg_lacks(const char *what)
 {
 	if (state.tcg)
-		say("tcg, not checked: %s", what);
+		say("{%s: tcg lacks %s}", micro_name, what);
 	return state.tcg;
 }
 
 bool bochs_lacks(const char *what)
 {
 	if (state.bochs)
-		say("bochs, not checked: %s", what);
+		say("{%s: bochs lacks %s}", micro_name, what);
 	return state.bochs;
 }
 
