@@ -34,11 +34,6 @@ struct idt_gate {
 	u32 reserved;
 };
 
-struct table_pointer {
-	u16 limit;
-	u64 base;
-} PACKED;
-
 extern const u8 trap_stubs[];
 void syscall_entry(void);
 

@@ -112,6 +112,27 @@ static inline void write_xcr0(u64 value)
 	__asm__ volatile("xsetbv" : : "c"(0), "a"((u32)value), "d"((u32)(value >> 32)));
 }
 
+struct table_pointer {
+	u16 limit;
+	u64 base;
+} PACKED;
+
+static inline void read_tables(struct table_pointer *gdtr, struct table_pointer *idtr)
+{
+	__asm__ volatile("sgdt %0; sidt %1" : "=m"(*gdtr), "=m"(*idtr));
+}
+
+static inline void write_tables(const struct table_pointer *gdtr, const struct table_pointer *idtr)
+{
+	__asm__ volatile("lgdt %0; lidt %1" : : "m"(*gdtr), "m"(*idtr));
+}
+
+/* Root mode's NMI handler, for an NMI that something else has taken. */
+static inline void take_nmi(void)
+{
+	__asm__ volatile("int $2" : : : "memory");
+}
+
 static inline void invlpg(const void *address)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");

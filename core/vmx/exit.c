@@ -104,7 +104,7 @@ static void decode_exception(struct vcpu *v)
 
 	if (type == VMX_EVENT_NMI) {
 		v->exit.reason = VM_EXIT_HOST_NMI;
-		__asm__ volatile("int $2"); /* the exit took it; root mode's handler counts it */
+		take_nmi();
 		return;
 	}
 	undo_nmi_unblocking((info & VMX_EVENT_NMI_UNBLOCKING) != 0 && vector != EXC_DF);

@@ -76,7 +76,7 @@ static enum err vmx_cpu_on(struct cpu *cpu)
 	}
 	*(u32 *)host->vmxon = vmx_caps.revision;
 	registers_read(&host->registers);
-	__asm__ volatile("sgdt %0; sidt %1" : "=m"(host->gdtr), "=m"(host->idtr));
+	read_tables(&host->gdtr, &host->idtr);
 	cpu->virt = host;
 	write_cr0(vmx_cr0(read_cr0()));
 	write_cr4(vmx_cr4(read_cr4()));
@@ -267,7 +267,7 @@ static void vmx_release(struct cpu *cpu)
 		return;
 	registers_read(&host->loaded->registers);
 	registers_write(&host->registers);
-	__asm__ volatile("lgdt %0; lidt %1" : : "m"(host->gdtr), "m"(host->idtr));
+	write_tables(&host->gdtr, &host->idtr);
 	host->loaded = NULL;
 }
 

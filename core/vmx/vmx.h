@@ -1,6 +1,7 @@
 /* The VT-x back end's own structures; nothing outside this folder sees them. */
 #pragma once
 
+#include "core/cpu/insn.h"
 #include "core/virt/vm.h"
 #include "core/vmx/insn.h"
 #include "core/vmx/vmcs.h"
@@ -9,11 +10,6 @@
 struct vmx_registers {
 	u64 star, lstar, cstar, fmask, kernel_gs_base, cr2;
 };
-
-struct table_pointer {
-	u16 limit;
-	u64 base;
-} PACKED;
 
 struct vmx_cpu {
 	void *vmxon;

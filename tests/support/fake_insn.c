@@ -132,6 +132,23 @@ void out16(u16 port, u16 value)
 	(void)port, (void)value;
 }
 
+void read_tables(struct table_pointer *gdtr, struct table_pointer *idtr)
+{
+	*gdtr = fake_insn.gdtr;
+	*idtr = fake_insn.idtr;
+}
+
+void write_tables(const struct table_pointer *gdtr, const struct table_pointer *idtr)
+{
+	fake_insn.gdtr = *gdtr;
+	fake_insn.idtr = *idtr;
+}
+
+void take_nmi(void)
+{
+	fake_insn.nmis++;
+}
+
 void invlpg(const void *address)
 {
 	(void)address;

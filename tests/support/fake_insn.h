@@ -12,6 +12,8 @@ struct fake_insn {
 	u64 dr0, dr1, dr2, dr3, dr6, dr7;
 	u64 cr3_loads; /* each one empties the TLB */
 	u64 invlpgs;
+	struct table_pointer gdtr, idtr;
+	u64 nmis; /* that the NMI handler was asked to take */
 	struct {
 		u32 index;
 		u64 value;

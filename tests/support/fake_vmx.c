@@ -1,7 +1,7 @@
 /* VMX instructions of host tests. SDM, "Field Encoding in VMCS". */
 #include "tests/support/fake_vmx.h"
 
-#include "core/vmx/insn.h"
+#include "core/vmx/vmx.h"
 #include "lib/base/assert.h"
 #include "lib/base/string.h"
 
@@ -10,6 +10,7 @@
 #define TYPE_READONLY 1U /* "VM-exit information" */
 
 struct fake_vmx fake_vmx;
+const char vmx_exit_entry[1];
 
 static u64 fields[FIELD_MAX];
 
@@ -68,4 +69,20 @@ void invvpid(u64 type, u16 vpid)
 {
 	(void)type, (void)vpid;
 	fake_vmx.invvpids++;
+}
+
+enum vmx_result vmx_enter(u64 *gpr, bool launched, u64 *host_rsp)
+{
+	enum vmx_result result = VMX_OK;
+
+	(void)host_rsp;
+	fake_vmx.entries++;
+	fake_vmx.resumed = launched;
+	fake_vmx.event = vmread(VMCS_ENTRY_EVENT);
+	fake_vmx.error = vmread(VMCS_ENTRY_ERROR);
+	if (fake_vmx.on_enter)
+		result = fake_vmx.on_enter(gpr);
+	if (result == VMX_OK && !(vmread(VMCS_EXIT_REASON) & EXIT_REASON_ENTRY_FAILED))
+		vmwrite(VMCS_ENTRY_EVENT, fake_vmx.event & ~(u64)VMX_EVENT_VALID);
+	return result;
 }

@@ -37,6 +37,15 @@ DECLARE_CONTROL_REGISTER(dr7);
 DECLARE_CONTROL_REGISTER(xcr0);
 void clear_ts(void);
 
+struct table_pointer {
+	u16 limit;
+	u64 base;
+} PACKED;
+
+void read_tables(struct table_pointer *gdtr, struct table_pointer *idtr);
+void write_tables(const struct table_pointer *gdtr, const struct table_pointer *idtr);
+void take_nmi(void);
+
 void invlpg(const void *address);
 void take_interrupts(void);
 void wait_interrupt(void);
