@@ -13,6 +13,7 @@
 
 #define LAPIC_BASE_ADDRESS 0xfee00000ULL
 #define LAPIC_TPR	   (0x080 / 4)
+#define LAPIC_TMR	   (0x180 / 4)
 #define LAPIC_NEVER	   UINT64_MAX
 #define LAPIC_BROADCAST	   UINT32_MAX
 
@@ -149,6 +150,8 @@ int lapic_pending(const struct lapic *l);
 int lapic_requested(const struct lapic *l);
 /* The processor takes `vector`, which lapic_pending() returned: from IRR to ISR. */
 void lapic_take(struct lapic *l, u8 vector);
+/* Undoes that: the processor took `vector` from the page, but an exit came before its handler. */
+void lapic_give_back(struct lapic *l, u8 vector);
 /* Also decides lowest-priority arbitration: the lower one wins. */
 u8 lapic_ppr(const struct lapic *l);
 /* Whether this processor takes the 8259's interrupt. */
