@@ -30,10 +30,11 @@ static bool vmx_preflight(void)
 {
 	if (!vmx_feature_control_ok() || !vmx_caps_read())
 		return false;
-	log_info("VT-x: EPT%s%s%s%s", vmx_caps.page_1g ? ", 1 GiB pages" : "",
+	log_info("VT-x: EPT%s%s%s%s%s", vmx_caps.page_1g ? ", 1 GiB pages" : "",
 		 vmx_caps.ept_dirty ? ", accessed and dirty bits" : "",
 		 vmx_caps.preemption_timer ? ", preemption timer" : "",
-		 vmx_caps.proc2 & PROC2_PAUSE_LOOP ? ", PAUSE-loop exits" : "");
+		 vmx_caps.proc2 & PROC2_PAUSE_LOOP ? ", PAUSE-loop exits" : "",
+		 vmx_caps.apicv ? ", APIC virtualization" : "");
 	return true;
 }
 

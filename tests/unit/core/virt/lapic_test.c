@@ -380,6 +380,11 @@ static void priority_order(void **state)
 	assert_true(lapic_accept(&apic, 0xd0, false));
 	assert_int_equal(lapic_pending(&apic), 0xd0);
 	lapic_take(&apic, 0xd0);
+	lapic_give_back(&apic, 0xd0); /* as if it had not been taken */
+	assert_int_equal(r(ISR + 0x60), BIT32(5));
+	assert_int_equal(r(PPR), 0xc0);
+	assert_int_equal(lapic_pending(&apic), 0xd0);
+	lapic_take(&apic, 0xd0);
 	w(EOI, 0); /* the highest in service ends first */
 	assert_int_equal(r(PPR), 0xc0);
 	w(EOI, 0);
