@@ -134,11 +134,12 @@ static inline void lapic_cr8_set(struct lapic *l, u8 cr8)
  * or vector below 16 (which counts as an error).
  */
 bool lapic_accept(struct lapic *l, u8 vector, bool level);
-/* A processor that delivers interrupts itself ran: IRR and ISR may have changed in the page. */
-static inline void lapic_vectors_changed(struct lapic *l)
+/* A processor that delivers interrupts itself ran: IRR and ISR may have changed in the page, and
+ * these are the highest vectors there now; 0: none. */
+static inline void lapic_vectors_changed(struct lapic *l, u8 requested, u8 serviced)
 {
-	l->irr_words = 0xff;
-	l->isr_words = 0xff;
+	l->irr_words = requested ? (2U << requested / 32) - 1 : 0;
+	l->isr_words = serviced ? (2U << serviced / 32) - 1 : 0;
 }
 
 /* The highest vector of IRR and of ISR, or -1. */

@@ -75,14 +75,14 @@ static void access_page_sync(struct vm *vm)
 static void mode_sync(struct vcpu *v, struct vmx_vcpu *x)
 {
 	u32 mode = lapic_mode(&v->lapic);
-	hpa_t bitmap =
-		mode == LAPIC_MODE_X2APIC ? vmx_permission_msr_x2apic() : vmx_permission_msr();
+	hpa_t bitmap;
 
 	if (mode == x->apic_mode || !vmx_caps.apicv)
 		return;
 	x->apic_mode = mode;
-	vmwrite(VMCS_PROC2_CONTROLS, vmx_caps.proc2 | mode_controls[mode]);
+	bitmap = mode == LAPIC_MODE_X2APIC ? vmx_permission_msr_x2apic() : vmx_permission_msr();
 	vmwrite(VMCS_MSR_BITMAP, bitmap.raw);
+	vmwrite(VMCS_PROC2_CONTROLS, vmx_caps.proc2 | mode_controls[mode]);
 	access_page_sync(v->vm);
 	invept(INVALIDATE_SINGLE, x->ept_pointer); /* translations know the page, or do not */
 }
@@ -116,4 +116,12 @@ bool vmx_apic_sync(struct vcpu *v)
 		field_set(STATUS_RVI, field_set(STATUS_SVI, 0, serviced), requested));
 	eoi_exits_sync(&v->lapic);
 	return true;
+}
+
+void vmx_apic_collect(struct vcpu *v)
+{
+	u64 status = vmread(VMCS_GUEST_INTERRUPT_STATUS);
+
+	lapic_vectors_changed(&v->lapic, (u8)field_get(STATUS_RVI, status),
+			      (u8)field_get(STATUS_SVI, status));
 }

@@ -389,7 +389,7 @@ static void vmx_run(struct vcpu *v)
 	x->rsp = vmread(VMCS_GUEST_RSP);
 	gpr[GPR_RSP] = x->rsp;
 	if (vmx_apic_delivers(x))
-		lapic_vectors_changed(&v->lapic);
+		vmx_apic_collect(v);
 	vmx_exit_decode(v);
 	x->launched |= v->exit.reason != VM_EXIT_ENTRY_FAILED;
 	events_decode(v, x);

@@ -68,6 +68,8 @@ MUST_USE enum err vmx_apic_init(const struct vcpu *vcpu);
 /* Before an entry: what changed in vcpu->lapic, its mode too. False: the processor delivers nothing
  * from there. */
 bool vmx_apic_sync(struct vcpu *vcpu);
+/* After an exit, where it does: what it has done there. */
+void vmx_apic_collect(struct vcpu *vcpu);
 
 /* Whether the processor delivers interrupts from the local APIC's page by itself. */
 static inline bool vmx_apic_delivers(const struct vmx_vcpu *x)

@@ -249,7 +249,7 @@ static void highest_vectors(void **state)
 	assert_int_equal(status(), 0x31e5);
 }
 
-/* What the processor did with the page shows as soon as it is said that it may have. */
+/* What the processor did with the page. */
 static void after_a_run(void **state)
 {
 	struct lapic *l = &vcpu[0]->lapic;
@@ -258,8 +258,17 @@ static void after_a_run(void **state)
 	init();
 	l->reg[(0x200 + 0x20) / 4] = 1U << 3;  /* IRR: 43h */
 	l->reg[(0x100 + 0x70) / 4] = 1U << 31; /* ISR: ffh */
-	lapic_vectors_changed(l);
+	fake_vmx_set(STATUS, 0xff43);
+	vmx_apic_collect(vcpu[0]);
+	assert_int_equal(lapic_irr_highest(l), 0x43);
+	assert_int_equal(lapic_isr_highest(l), 0xff);
+	fake_vmx_set(STATUS, 0);
 	assert_int_equal(status(), 0xff43);
+	memset(&l->reg[0x100 / 4], 0, 0x200);
+	fake_vmx_set(STATUS, 0);
+	vmx_apic_collect(vcpu[0]);
+	assert_int_equal(l->irr_words | l->isr_words, 0);
+	assert_int_equal(lapic_irr_highest(l), -1);
 }
 
 static void level_triggered_vectors_exit(void **state)
