@@ -130,6 +130,7 @@ static u64 sys_vcpu_set_state(struct thread *t, u64 index, u64 in, u64 c)
 static u64 sys_apic_read(struct thread *t, u64 offset, u64 b, u64 c)
 {
 	(void)b, (void)c;
+	t->vcpu->events = true; /* where nothing is, it is an error, which can interrupt */
 	return lapic_mmio_read(&t->vcpu->lapic, offset & 0xfff, vcpu_tsc(t->vcpu));
 }
 

@@ -66,8 +66,8 @@ void vcpu_raise(struct vcpu *v, u8 vector, bool has_error, u32 error)
 
 void vcpu_accept_interrupt(struct vcpu *v, u8 vector, bool level)
 {
-	if (lapic_accept(&v->lapic, vector, level))
-		vcpu_wake(v);
+	(void)lapic_accept(&v->lapic, vector, level);
+	vcpu_wake(v); /* what is not accepted can be an error, which interrupts too */
 }
 
 static void timer_rearm(struct vcpu *v)

@@ -155,6 +155,12 @@ void lapic_take(struct lapic *l, u8 vector)
 	set_add(&l->reg[REG_ISR], &l->isr_words, vector);
 }
 
+void lapic_give_back(struct lapic *l, u8 vector)
+{
+	set_remove(&l->reg[REG_ISR], &l->isr_words, vector);
+	set_add(&l->reg[REG_IRR], &l->irr_words, vector);
+}
+
 bool lapic_takes_extint(const struct lapic *l)
 {
 	u32 lvt = l->reg[REG_LVT_LINT0];
@@ -443,7 +449,7 @@ static const struct reg_row {
 #undef LAPIC
 };
 
-static_assert(REG_TPR == LAPIC_TPR, "CR8 is a part of it");
+static_assert(REG_TPR == LAPIC_TPR && REG_TMR == LAPIC_TMR, "known outside");
 
 /* The row of a register's number; nothing is at number 0. */
 static const struct reg_row *reg_row(u32 number)

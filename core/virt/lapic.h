@@ -13,6 +13,7 @@
 
 #define LAPIC_BASE_ADDRESS 0xfee00000ULL
 #define LAPIC_TPR	   (0x080 / 4)
+#define LAPIC_TMR	   (0x180 / 4)
 #define LAPIC_NEVER	   UINT64_MAX
 #define LAPIC_BROADCAST	   UINT32_MAX
 
@@ -133,11 +134,12 @@ static inline void lapic_cr8_set(struct lapic *l, u8 cr8)
  * or vector below 16 (which counts as an error).
  */
 bool lapic_accept(struct lapic *l, u8 vector, bool level);
-/* A processor that delivers interrupts itself ran: IRR and ISR may have changed in the page. */
-static inline void lapic_vectors_changed(struct lapic *l)
+/* A processor that delivers interrupts itself ran: IRR and ISR may have changed in the page, and
+ * these are the highest vectors there now; 0: none. */
+static inline void lapic_vectors_changed(struct lapic *l, u8 requested, u8 serviced)
 {
-	l->irr_words = 0xff;
-	l->isr_words = 0xff;
+	l->irr_words = requested ? (2U << requested / 32) - 1 : 0;
+	l->isr_words = serviced ? (2U << serviced / 32) - 1 : 0;
 }
 
 /* The highest vector of IRR and of ISR, or -1. */
@@ -149,6 +151,8 @@ int lapic_pending(const struct lapic *l);
 int lapic_requested(const struct lapic *l);
 /* The processor takes `vector`, which lapic_pending() returned: from IRR to ISR. */
 void lapic_take(struct lapic *l, u8 vector);
+/* Undoes that: the processor took `vector` from the page, but an exit came before its handler. */
+void lapic_give_back(struct lapic *l, u8 vector);
 /* Also decides lowest-priority arbitration: the lower one wins. */
 u8 lapic_ppr(const struct lapic *l);
 /* Whether this processor takes the 8259's interrupt. */

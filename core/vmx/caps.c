@@ -168,9 +168,7 @@ bool vmx_caps_read(void)
 	c->ept_dirty = c->ept & VMX_EPT_DIRTY;
 	c->preemption_timer = c->pin & PIN_PREEMPTION_TIMER;
 	c->posted_interrupts = words[WORD_PIN].may & PIN_POSTED_INTERRUPTS;
-	c->apic_registers = words[WORD_PROC2].may & PROC2_APIC_REGISTERS;
-	c->interrupt_delivery = words[WORD_PROC2].may & PROC2_INTERRUPT_DELIVERY;
-	c->x2apic_virtual = words[WORD_PROC2].may & PROC2_X2APIC;
+	c->apicv = (words[WORD_PROC2].may & VMX_APICV) == VMX_APICV;
 	return ok;
 }
 

@@ -13,8 +13,8 @@ struct vmx_caps {
 	u64 ept;		 /* VMX_EPT_* */
 	bool page_1g, ept_dirty; /* in the second stage */
 	bool preemption_timer;	 /* set in `pin` */
-	/* These are in no control word yet. */
-	bool apic_registers, interrupt_delivery, x2apic_virtual, posted_interrupts;
+	bool apicv;		 /* all of VMX_APICV, which the guest's APIC mode sets in `proc2` */
+	bool posted_interrupts;	 /* in no control word: a kick does it */
 };
 
 extern struct vmx_caps vmx_caps;

@@ -90,6 +90,34 @@ static void decode_ept_violation(struct vcpu *v)
 			      ((qualification & QUAL_EPT_FETCH) ? MMIO_FETCH : 0);
 }
 
+/*
+ * An access that the processor cannot virtualize: of another size, across registers, or of a
+ * register that is computed. The rest of the way is that of device memory.
+ */
+static void decode_apic_access(struct vcpu *v)
+{
+	static const u8 access[] = {
+		[APIC_TYPE_WRITE] = MMIO_WRITE,
+		[APIC_TYPE_FETCH] = MMIO_FETCH,
+		[APIC_TYPE_PHYSICAL] = MMIO_FETCH,
+	};
+	u64 qualification = vmread(VMCS_EXIT_QUALIFICATION);
+
+	v->exit.mmio.gpa = LAPIC_BASE_ADDRESS + field_get(QUAL_APIC_OFFSET, qualification);
+	v->exit.mmio.access = access[field_get(QUAL_APIC_TYPE, qualification)];
+}
+
+/* The instruction is done, as after an EOI. */
+static void decode_apic_write(struct vcpu *v)
+{
+	v->exit.apic.offset = (u32)field_get(QUAL_APIC_OFFSET, vmread(VMCS_EXIT_QUALIFICATION));
+}
+
+static void decode_eoi(struct vcpu *v)
+{
+	v->exit.eoi.vector = (u32)field_get(QUAL_EOI_VECTOR, vmread(VMCS_EXIT_QUALIFICATION));
+}
+
 void vmx_debug_raised(struct vcpu *v, u64 causes)
 {
 	resident_dr6_set(v, (resident_dr6(v) & ~DR6_BREAKS) | causes);
@@ -180,6 +208,8 @@ static const struct exit_row exit_rows[VMX_EXIT_COUNT] = {
 	[VMX_EXIT_PAUSE] = { VM_EXIT_PAUSE, NULL, true },
 	[VMX_EXIT_MACHINE_CHECK] = { VM_EXIT_ENTRY_FAILED, decode_failed, false },
 	[VMX_EXIT_TPR_THRESHOLD] = { VM_EXIT_WINDOW, NULL, false },
+	[VMX_EXIT_APIC_ACCESS] = { VM_EXIT_MMIO, decode_apic_access, false },
+	[VMX_EXIT_EOI] = { VM_EXIT_EOI, decode_eoi, false },
 	[VMX_EXIT_EPT_VIOLATION] = { VM_EXIT_MMIO, decode_ept_violation, false },
 	[VMX_EXIT_EPT_MISCONFIGURED] = { VM_EXIT_RAM_FAULT, decode_raw, false },
 	[VMX_EXIT_INVEPT] = { VM_EXIT_REFUSED, NULL, false },
@@ -187,6 +217,7 @@ static const struct exit_row exit_rows[VMX_EXIT_COUNT] = {
 	[VMX_EXIT_INVVPID] = { VM_EXIT_REFUSED, NULL, false },
 	[VMX_EXIT_WBINVD] = { VM_EXIT_CACHE, NULL, true },
 	[VMX_EXIT_XSETBV] = { VM_EXIT_XSETBV, decode_xsetbv, true },
+	[VMX_EXIT_APIC_WRITE] = { VM_EXIT_APIC, decode_apic_write, false },
 };
 
 static const struct exit_row unknown_row = { VM_EXIT_UNKNOWN, decode_raw, false };

@@ -2,30 +2,69 @@
 #include "core/vmx/permission.h"
 
 #include "core/mem/core_map.h"
+#include "core/mem/heap.h"
+#include "core/virt/lapic.h"
 #include "core/virt/permission.h"
+#include "lib/base/string.h"
 
 #define MSR_RANGE  0x2000U		 /* MSRs a range, a bit each */
 #define MSR_WRITES (2 * (MSR_RANGE / 8)) /* behind both ranges' bits of reads */
 
-static struct permission permission;
+#define MSR_X2APIC_TPR	    0x808U
+#define MSR_X2APIC_EOI	    0x80bU
+#define MSR_X2APIC_SELF_IPI 0x83fU
 
-static void msr_allow(u8 *map, u32 msr)
+static struct permission permission;
+static u8 *msr_x2apic;
+
+/* In a half of the map: reads, or writes. */
+static void half_allow(u8 *half, u32 msr)
 {
 	static const u32 base[] = { 0x00000000, 0xc0000000 };
 
 	for (u32 i = 0; i < ARRAY_SIZE(base); i++) {
-		u32 offset = msr - base[i], byte = (i * MSR_RANGE + offset) / 8;
+		u32 offset = msr - base[i];
 
-		if (offset < MSR_RANGE) {
-			map[byte] &= (u8)~BIT32(offset % 8);
-			map[MSR_WRITES + byte] &= (u8)~BIT32(offset % 8);
-		}
+		if (offset < MSR_RANGE)
+			half[(i * MSR_RANGE + offset) / 8] &= (u8)~BIT32(offset % 8);
 	}
+}
+
+static void msr_allow(u8 *map, u32 msr)
+{
+	half_allow(map, msr);
+	half_allow(map + MSR_WRITES, msr);
+}
+
+/*
+ * Reads that the page answers, and the writes that the processor virtualizes. Any other write that
+ * did not exit would reach the local APIC of the machine. SDM, "Virtualizing MSR-Based APIC
+ * Accesses".
+ */
+static void x2apic_allow(u8 *map)
+{
+	static const u32 writes[] = { MSR_X2APIC_TPR, MSR_X2APIC_EOI, MSR_X2APIC_SELF_IPI };
+
+	for (u32 msr = MSR_IA32_X2APIC_FIRST; msr <= MSR_IA32_X2APIC_LAST; msr++) {
+		if (lapic_msr_is_in_page(msr))
+			half_allow(map, msr);
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(writes); i++)
+		half_allow(map + MSR_WRITES, writes[i]);
 }
 
 enum err vmx_permission_init(void)
 {
-	return permission_build(&permission, PAGE_SIZE, msr_allow);
+	enum err err = permission_build(&permission, PAGE_SIZE, msr_allow);
+
+	if (err)
+		return err;
+	msr_x2apic = heap_try_alloc(PAGE_SIZE);
+	if (!msr_x2apic)
+		return ERR_NO_MEMORY;
+	memcpy(msr_x2apic, permission.msr, PAGE_SIZE);
+	x2apic_allow(msr_x2apic);
+	return ERR_OK;
 }
 
 hpa_t vmx_permission_io(void)
@@ -36,4 +75,9 @@ hpa_t vmx_permission_io(void)
 hpa_t vmx_permission_msr(void)
 {
 	return core_physical(permission.msr);
+}
+
+hpa_t vmx_permission_msr_x2apic(void)
+{
+	return core_physical(msr_x2apic);
 }

@@ -152,6 +152,10 @@
 #define PROC2_XSAVES		 BIT32(20)
 #define PROC2_TSC_SCALING	 BIT32(25)
 
+/* What APIC virtualization is made of; the first two exclude each other. */
+#define VMX_APICV \
+	(PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_INTERRUPT_DELIVERY)
+
 /* SDM, "Primary VM-Exit Controls" */
 #define EXIT_SAVE_DEBUG	    BIT32(2)
 #define EXIT_HOST_LONG_MODE BIT32(9)
@@ -261,6 +265,12 @@ enum vmx_exit {
 #define QUAL_EPT_WRITE	    BIT64(1)
 #define QUAL_EPT_FETCH	    BIT64(2)
 #define QUAL_NMI_UNBLOCKING BIT64(12)
+#define QUAL_APIC_OFFSET    BITS64(11, 0) /* in the page; of an APIC-write exit, too */
+#define QUAL_APIC_TYPE	    BITS64(15, 12)
+#define APIC_TYPE_WRITE	    1U
+#define APIC_TYPE_FETCH	    2U
+#define APIC_TYPE_PHYSICAL  15U /* by the processor: of a page table */
+#define QUAL_EOI_VECTOR	    BITS64(7, 0)
 
 /* SDM, "EPT Translation Mechanism" */
 #define EPT_READ	BIT64(0)

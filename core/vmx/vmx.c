@@ -14,8 +14,6 @@
 #include "lib/base/assert.h"
 #include "lib/x86/registers.h"
 
-#define APIC_TPR (0x80 / sizeof(u32)) /* in the virtual-APIC page */
-
 /* In TSC ticks: a spin lock's owner is late after a window of PAUSEs, none a gap after another. */
 #define PAUSE_GAP    128
 #define PAUSE_WINDOW 4096
@@ -32,10 +30,11 @@ static bool vmx_preflight(void)
 {
 	if (!vmx_feature_control_ok() || !vmx_caps_read())
 		return false;
-	log_info("VT-x: EPT%s%s%s%s", vmx_caps.page_1g ? ", 1 GiB pages" : "",
+	log_info("VT-x: EPT%s%s%s%s%s", vmx_caps.page_1g ? ", 1 GiB pages" : "",
 		 vmx_caps.ept_dirty ? ", accessed and dirty bits" : "",
 		 vmx_caps.preemption_timer ? ", preemption timer" : "",
-		 vmx_caps.proc2 & PROC2_PAUSE_LOOP ? ", PAUSE-loop exits" : "");
+		 vmx_caps.proc2 & PROC2_PAUSE_LOOP ? ", PAUSE-loop exits" : "",
+		 vmx_caps.apicv ? ", APIC virtualization" : "");
 	return true;
 }
 
@@ -170,7 +169,7 @@ static void controls_init(struct vcpu *v, struct vmx_vcpu *x)
 	vmwrite(VMCS_IO_BITMAP_A, vmx_permission_io().raw);
 	vmwrite(VMCS_IO_BITMAP_B, vmx_permission_io().raw + PAGE_SIZE);
 	vmwrite(VMCS_MSR_BITMAP, vmx_permission_msr().raw);
-	vmwrite(VMCS_VIRTUAL_APIC, core_physical(x->apic).raw);
+	vmwrite(VMCS_VIRTUAL_APIC, core_physical(v->lapic.reg).raw);
 	vmwrite(VMCS_EPT_POINTER, x->ept_pointer);
 	vmwrite(VMCS_VPID, x->vpid);
 	vmwrite(VMCS_LINK_POINTER, LINK_POINTER_NONE);
@@ -191,20 +190,30 @@ static u64 ept_pointer(const struct vm *vm)
 	return vmx_caps.ept_dirty ? pointer | EPTP_DIRTY : pointer;
 }
 
+static void vmx_vcpu_fini(struct vcpu *v)
+{
+	struct vmx_cpu *host = this_cpu()->virt;
+	struct vmx_vcpu *x = vmx_vcpu(v);
+	enum vmx_result result = vmclear(core_physical(x->vmcs));
+
+	assert(result == VMX_OK);
+	assert(host->loaded != x); /* ring 3 asked for this: it has root mode's registers */
+	if (host->current == x)
+		host->current = NULL;
+	heap_free(x->vmcs, PAGE_SIZE);
+	heap_free(x, sizeof(*x));
+}
+
 static enum err vmx_vcpu_init(struct vcpu *v)
 {
 	struct vmx_vcpu *x = heap_try_alloc(sizeof(*x));
 	enum vmx_result result;
+	enum err err;
 
 	if (!x)
 		return ERR_NO_MEMORY;
 	x->vmcs = heap_try_alloc(PAGE_SIZE);
-	x->apic = heap_try_alloc(PAGE_SIZE);
-	if (!x->vmcs || !x->apic) {
-		if (x->vmcs)
-			heap_free(x->vmcs, PAGE_SIZE);
-		if (x->apic)
-			heap_free(x->apic, PAGE_SIZE);
+	if (!x->vmcs) {
 		heap_free(x, sizeof(*x));
 		return ERR_NO_MEMORY;
 	}
@@ -217,22 +226,10 @@ static enum err vmx_vcpu_init(struct vcpu *v)
 	assert(result == VMX_OK);
 	vmx_select(x);
 	controls_init(v, x);
-	return ERR_OK;
-}
-
-static void vmx_vcpu_fini(struct vcpu *v)
-{
-	struct vmx_cpu *host = this_cpu()->virt;
-	struct vmx_vcpu *x = vmx_vcpu(v);
-	enum vmx_result result = vmclear(core_physical(x->vmcs));
-
-	assert(result == VMX_OK);
-	assert(host->loaded != x); /* ring 3 asked for this: it has root mode's registers */
-	if (host->current == x)
-		host->current = NULL;
-	heap_free(x->vmcs, PAGE_SIZE);
-	heap_free(x->apic, PAGE_SIZE);
-	heap_free(x, sizeof(*x));
+	err = vmx_apic_init(v);
+	if (err)
+		vmx_vcpu_fini(v);
+	return err;
 }
 
 /* Root mode's state of this CPU, and no stale translations of whoever had the same numbers. */
@@ -339,6 +336,8 @@ static struct event reinject_decode(u64 info)
 static void events_decode(struct vcpu *v, struct vmx_vcpu *x)
 {
 	u64 info = vmread(VMCS_VECTORING_EVENT);
+	bool interrupt =
+		(info & VMX_EVENT_VALID) && field_get(VMX_EVENT_TYPE, info) == VMX_EVENT_INTERRUPT;
 
 	v->reinject.type = EVENT_NONE;
 	if (info & VMX_EVENT_VALID)
@@ -346,20 +345,12 @@ static void events_decode(struct vcpu *v, struct vmx_vcpu *x)
 	x->event_injected = false;
 	if (x->interrupt_injected) {
 		x->interrupt_injected = false;
-		v->offer_taken = !(info & VMX_EVENT_VALID) ||
-				 field_get(VMX_EVENT_TYPE, info) != VMX_EVENT_INTERRUPT;
+		v->offer_taken = !interrupt;
+		v->events = true;
+	} else if (interrupt) { /* delivered from the page */
+		lapic_give_back(&v->lapic, (u8)field_get(VMX_EVENT_VECTOR, info));
 		v->events = true;
 	}
-}
-
-static void tpr_save(struct vcpu *v, const struct vmx_vcpu *x)
-{
-	u8 tpr = (u8)(x->apic[APIC_TPR] >> 4 & 0xf);
-
-	if (lapic_cr8_get(&v->lapic) == tpr)
-		return;
-	lapic_cr8_set(&v->lapic, tpr);
-	v->events = true;
 }
 
 static void entry_refused(struct vcpu *v, const struct vmx_vcpu *x, enum vmx_result result)
@@ -388,7 +379,6 @@ static void vmx_run(struct vcpu *v)
 		registers_load(host, x);
 	if (gpr[GPR_RSP] != x->rsp)
 		vmwrite(VMCS_GUEST_RSP, gpr[GPR_RSP]);
-	x->apic[APIC_TPR] = (u32)lapic_cr8_get(&v->lapic) << 4;
 	preemption_timer_set(x, cpu);
 
 	result = vmx_enter(gpr, x->launched, &x->host_rsp);
@@ -398,7 +388,8 @@ static void vmx_run(struct vcpu *v)
 	}
 	x->rsp = vmread(VMCS_GUEST_RSP);
 	gpr[GPR_RSP] = x->rsp;
-	tpr_save(v, x);
+	if (vmx_apic_delivers(x))
+		vmx_apic_collect(v);
 	vmx_exit_decode(v);
 	x->launched |= v->exit.reason != VM_EXIT_ENTRY_FAILED;
 	events_decode(v, x);
@@ -476,6 +467,10 @@ static void vmx_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
 	u32 threshold = 0;
 
 	vmx_select(x);
+	/* The processor takes its own from the page; not behind a window, so the 8259's are first.
+	 */
+	if (vmx_apic_sync(v) && vector >= 0 && !ignore_tpr)
+		v->offered = vector = OFFER_NONE;
 	if (vector >= 0 && !ignore_tpr && vector >> 4 <= lapic_cr8_get(&v->lapic)) {
 		threshold = (u32)vector >> 4; /* an exit when TPR falls below */
 	} else if (vector >= 0 && (x->event_injected || !vmx_intr_window(v))) {

@@ -21,7 +21,6 @@ struct vmx_cpu {
 
 struct vmx_vcpu {
 	void *vmcs;
-	u32 *apic;	 /* virtual-APIC page: TPR for MOV to CR8 */
 	struct cpu *cpu; /* where it ran last, with these translations; NULL: nowhere */
 	bool launched;
 	bool timer_armed;	 /* the preemption timer ends the run in time */
@@ -29,6 +28,7 @@ struct vmx_vcpu {
 	bool interrupt_injected; /* and it is the interrupt on offer */
 	u32 proc;		 /* primary controls, as they are in the VMCS */
 	u32 tpr_threshold;
+	u32 apic_mode; /* that the controls are set for; LAPIC_MODE_OFF: no APIC virtualization */
 	u16 vpid;
 	u64 ept_pointer;
 	u64 host_rsp; /* as it is in the VMCS */
@@ -59,6 +59,20 @@ u64 vmx_register_get(struct vcpu *vcpu, enum vcpu_register which);
 void vmx_register_set(struct vcpu *vcpu, enum vcpu_register which, u64 value);
 bool vmx_msr_get(struct vcpu *vcpu, u32 index, u64 *value);
 bool vmx_msr_set(struct vcpu *vcpu, u32 index, u64 value);
+/* What APIC virtualization needs in the VM and in the VMCS. */
+MUST_USE enum err vmx_apic_init(const struct vcpu *vcpu);
+/* Before an entry: what changed in vcpu->lapic, its mode too. False: the processor delivers nothing
+ * from there. */
+bool vmx_apic_sync(struct vcpu *vcpu);
+/* After an exit, where it does: what it has done there. */
+void vmx_apic_collect(struct vcpu *vcpu);
+
+/* Whether the processor delivers interrupts from the local APIC's page by itself. */
+static inline bool vmx_apic_delivers(const struct vmx_vcpu *x)
+{
+	return x->apic_mode != LAPIC_MODE_OFF;
+}
+
 /* CR0 and CR4 bits that the guest does not own, and what it sees of them. */
 void vmx_control_registers_init(const struct vcpu *vcpu);
 /* A MOV to CR0 or CR4 that touches them. False: it takes #GP(0). */

@@ -16,7 +16,13 @@ class Model(typing.NamedTuple):
 
 
 AMD_V = ("next-RIP save", "clean bits", "flush by ASID", "decode assists", "PAUSE filter")
-VT_X = ("1 GiB pages", "accessed and dirty bits", "preemption timer", "PAUSE-loop exits")
+VT_X = (
+    "1 GiB pages",
+    "accessed and dirty bits",
+    "preemption timer",
+    "PAUSE-loop exits",
+    "APIC virtualization",
+)
 FEATURES = {"AMD-V": AMD_V, "VT-x": VT_X}
 
 MODELS = {

@@ -150,7 +150,7 @@ static void check_port_61(void)
 	bool changed = false;
 
 	for (unsigned i = 0; i < 100 && !changed; i++) {
-		delay_us(7);
+		delay_us(7 + i % 16); /* not in step with the bit */
 		changed = (in_byte(PORT_61) & P61_REFRESH) != first;
 	}
 	check(changed, "the refresh bit of port 0x61 toggles");

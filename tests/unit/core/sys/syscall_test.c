@@ -407,7 +407,11 @@ static void apic_registers(void **state)
 	assert_int_equal(guest(SYSCALL_apic_read, 0xf0, 0), 0x1ff);
 	assert_int_equal(guest(SYSCALL_apic_write, 0x80, 0x20), ERR_OK);
 	assert_int_equal(guest(SYSCALL_apic_read, 0x80 + 0x1000, 0), 0x20); /* twelve bits count */
+	assert_int_equal(guest(SYSCALL_apic_write, 0x370, 0x43), ERR_OK);   /* errors interrupt */
+	vm->vcpus[0]->events = false;
 	assert_int_equal(guest(SYSCALL_apic_read, ~0ULL, 0), 0);
+	assert_int_equal(lapic_pending(&vm->vcpus[0]->lapic), 0x43);
+	assert_true(vm->vcpus[0]->events);
 }
 
 static void threads_of_vcpus(void **state)

@@ -249,6 +249,21 @@ static void the_highest_vector_is_offered(void **state)
 	assert_int_equal(fake_backend.offered, OFFER_NONE);
 }
 
+/* A vector that does not exist is an error, which may have a vector of its own. */
+static void an_illegal_vector_is_not_overlooked(void **state)
+{
+	struct lapic_effect effect;
+
+	(void)state;
+	lapic_mmio_write(&v->lapic, 0x370, 0x43, 0, &effect);
+	assert_false(events_prepare(v));
+	assert_false(v->events);
+	vcpu_accept_interrupt(v, 5, false);
+	assert_true(v->events);
+	assert_false(events_prepare(v));
+	assert_int_equal(fake_backend.offered, 0x43);
+}
+
 static void an_offer_not_taken_is_made_again(void **state)
 {
 	(void)state;
@@ -567,6 +582,7 @@ int main(void)
 		cmocka_unit_test_setup(nmi_waits_for_its_window, fresh),
 		cmocka_unit_test_setup(nmi_ignores_the_interrupt_flag, fresh),
 		cmocka_unit_test_setup(the_highest_vector_is_offered, fresh),
+		cmocka_unit_test_setup(an_illegal_vector_is_not_overlooked, fresh),
 		cmocka_unit_test_setup(an_offer_not_taken_is_made_again, fresh),
 		cmocka_unit_test_setup(the_8259_is_acknowledged_in_a_window, fresh),
 		cmocka_unit_test_setup(the_8259_waits_for_a_window, fresh),

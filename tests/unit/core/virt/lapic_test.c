@@ -380,6 +380,11 @@ static void priority_order(void **state)
 	assert_true(lapic_accept(&apic, 0xd0, false));
 	assert_int_equal(lapic_pending(&apic), 0xd0);
 	lapic_take(&apic, 0xd0);
+	lapic_give_back(&apic, 0xd0); /* as if it had not been taken */
+	assert_int_equal(r(ISR + 0x60), BIT32(5));
+	assert_int_equal(r(PPR), 0xc0);
+	assert_int_equal(lapic_pending(&apic), 0xd0);
+	lapic_take(&apic, 0xd0);
 	w(EOI, 0); /* the highest in service ends first */
 	assert_int_equal(r(PPR), 0xc0);
 	w(EOI, 0);
@@ -460,7 +465,7 @@ static void processor_changes_the_page(void **state)
 	apic.reg[(ISR + 0x10) / 4] = BIT32(0x11);
 	apic.reg[(ISR + 0x60) / 4] = BIT32(1);
 	apic.reg[(IRR + 0x70) / 4] = BIT32(0x1f) | BIT32(0);
-	lapic_vectors_changed(&apic);
+	lapic_vectors_changed(&apic, 0xff, 0xc1);
 	assert_int_equal(lapic_isr_highest(&apic), 0xc1);
 	assert_int_equal(lapic_irr_highest(&apic), 0xff);
 	assert_int_equal(lapic_ppr(&apic), 0xc0);
@@ -475,6 +480,16 @@ static void processor_changes_the_page(void **state)
 	assert_int_equal(lapic_pending(&apic), -1);
 	assert_int_equal(lapic_requested(&apic), 0xe0);
 	assert_int_equal(lapic_cr8_get(&apic), 0xe);
+	apic.reg[(IRR + 0x70) / 4] = 0;
+	apic.reg[(IRR + 0x10) / 4] = 1; /* the first bit of its word */
+	lapic_vectors_changed(&apic, 0x20, 0);
+	assert_int_equal(lapic_irr_highest(&apic), 0x20);
+	apic.reg[(IRR + 0x10) / 4] = 0;
+	apic.reg[(ISR + 0x60) / 4] = 0;
+	apic.reg[(ISR + 0x10) / 4] = BIT32(31);
+	lapic_vectors_changed(&apic, 0, 0x3f);
+	assert_int_equal(lapic_irr_highest(&apic), -1);
+	assert_int_equal(lapic_isr_highest(&apic), 0x3f);
 	apic.reg[(IRR + 0x70) / 4] = 0;
 	apic.reg[(ISR + 0x60) / 4] = 0;
 	apic.reg[(ISR + 0x10) / 4] = 0;

@@ -177,16 +177,16 @@ static void what_is_optional(void **state)
 {
 	static const struct {
 		const struct model *model;
-		bool page_1g, ept_dirty, apic_registers, interrupt_delivery, x2apic_virtual;
+		bool page_1g, ept_dirty, apicv;
 		u32 proc2;
 	} row[] = {
-		{ &arrandale, false, false, false, false, true, 0xea },
-		{ &ivy_bridge, false, false, false, false, true, 0xea },
-		{ &haswell, true, true, true, true, true, 0x4ea },
-		{ &broadwell, true, true, true, true, true, 0x4ea },
-		{ &skylake, true, true, true, true, true, 0x4ea },
-		{ &cannon_lake, true, true, false, false, true, 0x4ea },
-		{ &tiger_lake, true, true, true, true, true, 0x4ea },
+		{ &arrandale, false, false, false, 0xea },
+		{ &ivy_bridge, false, false, false, 0xea },
+		{ &haswell, true, true, true, 0x4ea },
+		{ &broadwell, true, true, true, 0x4ea },
+		{ &skylake, true, true, true, 0x4ea },
+		{ &cannon_lake, true, true, false, 0x4ea },
+		{ &tiger_lake, true, true, true, 0x4ea },
 	};
 
 	(void)state;
@@ -196,9 +196,7 @@ static void what_is_optional(void **state)
 		assert_int_equal(vmx_caps.page_1g, row[i].page_1g);
 		assert_int_equal(vmx_caps.ept_dirty, row[i].ept_dirty);
 		assert_true(vmx_caps.preemption_timer);
-		assert_int_equal(vmx_caps.apic_registers, row[i].apic_registers);
-		assert_int_equal(vmx_caps.interrupt_delivery, row[i].interrupt_delivery);
-		assert_int_equal(vmx_caps.x2apic_virtual, row[i].x2apic_virtual);
+		assert_int_equal(vmx_caps.apicv, row[i].apicv);
 		assert_false(vmx_caps.posted_interrupts);
 		/* The same words nearly everywhere: nothing optional slips in by itself. */
 		assert_int_equal(vmx_caps.pin, 0x7f);
@@ -228,15 +226,28 @@ static void optional_bits_one_by_one(void **state)
 	assert_true(read_as(&m));
 	assert_int_equal(vmx_caps.proc2, 0x4e2); /* no RDTSCP */
 	m = broadwell;
-	m.proc2 &= ~(1ULL << (32 + 8));
-	assert_true(read_as(&m));
-	assert_false(vmx_caps.apic_registers);
-	assert_true(vmx_caps.interrupt_delivery);
-	m = broadwell;
 	m.ept &= ~(1ULL << 17);
 	assert_true(read_as(&m));
 	assert_false(vmx_caps.page_1g);
 	assert_true(vmx_caps.ept_dirty);
+}
+
+/* Without one of them none is used. */
+static void apic_virtualization_is_all_or_nothing(void **state)
+{
+	static const u32 part[] = { 0, 4, 8, 9 };
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(part); i++) {
+		struct model m = broadwell;
+
+		assert_true(read_as(&m));
+		assert_true(vmx_caps.apicv);
+		m.proc2 &= ~(1ULL << (32 + part[i]));
+		assert_true(read_as(&m));
+		assert_false(vmx_caps.apicv);
+		assert_int_equal(line_count, 0);
+	}
 }
 
 /* --- refusals */
@@ -311,8 +322,7 @@ static void no_secondary_controls(void **state)
 	assert_int_equal(line_count, 1);
 	assert_true(said("\"activate secondary controls\""));
 	assert_int_equal(vmx_caps.proc2, 0);
-	assert_false(vmx_caps.apic_registers || vmx_caps.interrupt_delivery ||
-		     vmx_caps.x2apic_virtual);
+	assert_false(vmx_caps.apicv);
 }
 
 /* Without EPT its details are not asked for. */
@@ -581,6 +591,7 @@ int main(void)
 		cmocka_unit_test(the_timer_shift_is_the_low_five_bits),
 		cmocka_unit_test(what_is_optional),
 		cmocka_unit_test(optional_bits_one_by_one),
+		cmocka_unit_test(apic_virtualization_is_all_or_nothing),
 		cmocka_unit_test(no_second_stage),
 		cmocka_unit_test(no_unrestricted_guest),
 		cmocka_unit_test(no_true_msrs),

@@ -20,15 +20,20 @@ static bool bit_at(const u8 *map, u32 bit)
 }
 
 /* Whether it exits, on VT-x: 1 KiB each for reads low, reads high, writes low, writes high. */
-static bool vmx_exits(u32 msr, bool write)
+static bool exits_by(hpa_t at, u32 msr, bool write)
 {
-	const u8 *map = fake_physical(vmx_permission_msr(), PAGE_SIZE);
+	const u8 *map = fake_physical(at, PAGE_SIZE);
 
 	if (msr <= 0x1fff)
 		return bit_at(map + (write ? 2048 : 0), msr);
 	if (msr >= 0xc0000000 && msr <= 0xc0001fff)
 		return bit_at(map + (write ? 3072 : 1024), msr - 0xc0000000);
 	return true;
+}
+
+static bool vmx_exits(u32 msr, bool write)
+{
+	return exits_by(vmx_permission_msr(), msr, write);
 }
 
 /* On AMD-V: 2 KiB each for three ranges, two bits an MSR. */
@@ -102,6 +107,49 @@ static void both_say_the_same_of_every_port(void **state)
 	}
 }
 
+static bool in_ranges(const u32 (*ranges)[2], u32 count, u32 msr)
+{
+	for (u32 i = 0; i < count; i++) {
+		if (msr >= ranges[i][0] && msr <= ranges[i][1])
+			return true;
+	}
+	return false;
+}
+
+/*
+ * SDM, "Virtualizing MSR-Based APIC Accesses": only writes of TPR, EOI and SELF IPI are
+ * virtualized, and reads do not look whether there is a register.
+ */
+static void what_a_virtualized_x2apic_answers(void **state)
+{
+	static const u32 reads[][2] = {
+		{ 0x802, 0x803 }, /* id, version */
+		{ 0x808, 0x808 }, /* TPR */
+		{ 0x80a, 0x80a }, /* PPR */
+		{ 0x80d, 0x80d }, /* LDR */
+		{ 0x80f, 0x828 }, /* SVR, ISR, TMR, IRR, ESR */
+		{ 0x832, 0x838 }, /* LVT, initial count */
+		{ 0x83e, 0x83e }, /* divide configuration */
+	};
+	static const u32 writes[][2] = { { 0x808, 0x808 }, { 0x80b, 0x80b }, { 0x83f, 0x83f } };
+	hpa_t map = vmx_permission_msr_x2apic();
+
+	(void)state;
+	assert_int_equal(map.raw % PAGE_SIZE, 0);
+	assert_int_not_equal(map.raw, vmx_permission_msr().raw);
+	for (u32 msr = 0; msr <= 0x1fff; msr++) {
+		bool read = in_ranges(reads, ARRAY_SIZE(reads), msr);
+		bool write = in_ranges(writes, ARRAY_SIZE(writes), msr);
+
+		assert_int_equal(exits_by(map, msr, false), vmx_exits(msr, false) && !read);
+		assert_int_equal(exits_by(map, msr, true), vmx_exits(msr, true) && !write);
+	}
+	for (u32 msr = 0xc0000000; msr <= 0xc0001fff; msr++) {
+		assert_int_equal(exits_by(map, msr, false), vmx_exits(msr, false));
+		assert_int_equal(exits_by(map, msr, true), vmx_exits(msr, true));
+	}
+}
+
 static void maps_of_their_own_in_whole_pages(void **state)
 {
 	(void)state;
@@ -117,6 +165,7 @@ int main(void)
 		cmocka_unit_test(both_say_the_same_of_every_msr),
 		cmocka_unit_test(named_msrs),
 		cmocka_unit_test(both_say_the_same_of_every_port),
+		cmocka_unit_test(what_a_virtualized_x2apic_answers),
 		cmocka_unit_test(maps_of_their_own_in_whole_pages),
 	};
 
