@@ -7,10 +7,15 @@
 
 #include "core/boot/boot_info.h"
 #include "core/boot/framebuffer.h"
+#include "core/cpu/insn.h"
 #include "core/mem/core_map.h"
 #include "core/mem/heap.h"
 
-#define CELL_ATTRIBUTE 0x0700U /* light grey on black */
+#define CELL_ATTRIBUTE	  0x0700U /* light grey on black */
+#define CRTC_INDEX	  0x3d4
+#define CRTC_DATA	  0x3d5
+#define CRTC_CURSOR_START 0x0a
+#define CURSOR_OFF	  0x20
 
 static u8 *grid; /* NULL: no screen */
 static u32 columns, rows;
@@ -28,6 +33,8 @@ static void vga_init(const struct boot_framebuffer *fb)
 	columns = fb->width;
 	rows = fb->height;
 	vga_cells = core_map_device(fb->address, (u64)columns * rows * sizeof(u16));
+	out8(CRTC_INDEX, CRTC_CURSOR_START);
+	out8(CRTC_DATA, CURSOR_OFF); /* it would stay where the firmware left it */
 }
 
 static void cell_set(u32 x, u32 y, u8 character)

@@ -17,7 +17,7 @@ bool backend_select(void)
 		backend = backends[i];
 		return backend->preflight();
 	}
-	log_error("this version has no back end for this processor: it drives AMD-V with nested "
-		  "paging, on AMD and Hygon processors");
+	log_error("this version has no back end for this processor: it drives AMD-V on AMD and "
+		  "Hygon processors, and VT-x on Intel processors");
 	return false;
 }

@@ -17,13 +17,13 @@ BOCHS_BAR_HEIGHT = 32  # its buttons, above the screen
 GREY = b"\xaa\xaa\xaa"
 
 
-def _settled(read):
+def _settled(read, wait=0.5):
     """What `read` returns once it returns the same twice: the log is still being drawn when its
     last byte has left the serial port."""
     before = None
     now = read()
     while now != before:
-        time.sleep(0.5)
+        time.sleep(wait)
         before, now = now, read()
     return now
 
@@ -78,36 +78,31 @@ class BochsScreen:
 
     def __init__(self, machine):
         log = machine.own_log.read_text(errors="replace")
-        self._port = int(re.search(r"listening for connections on port (\d+)", log).group(1))
+        port = int(re.search(r"listening for connections on port (\d+)", log).group(1))
+        self._stream = socket.create_connection(("127.0.0.1", port), timeout=60).makefile("rwb")
+        self._stream.read(12)  # version
+        self._exchange(b"RFB 003.003\n", 4)  # security
+        self._width, _, name = struct.unpack(">HH16xI", self._exchange(b"\x01", 24))
+        self._stream.read(name)
+        self._exchange(struct.pack(">BxHI", 2, 1, 0), 0)  # raw pixels
+
+    def _exchange(self, request, count):
+        self._stream.write(request)
+        self._stream.flush()
+        return self._stream.read(count)
 
     def text_mode_lines(self):
-        return _settled(self._text_mode_lines)
+        return _settled(self._text_mode_lines, wait=0)
 
     def _text_mode_lines(self):
-        width, pixels = self._pixels()
-        lit = [pixel != 0 for pixel in pixels[width * BOCHS_BAR_HEIGHT :]]
-        return list(_cells(lit, width, VGA_ROWS, width // VGA_COLUMNS, _vga_glyphs()))
-
-    def _pixels(self):
-        """The screen's width, and a byte for each of its pixels."""
-        with socket.create_connection(("127.0.0.1", self._port), timeout=60) as server:
-            stream = server.makefile("rwb")
-
-            def exchange(request, count):
-                stream.write(request)
-                stream.flush()
-                return stream.read(count)
-
-            exchange(b"", 12)  # version
-            exchange(b"RFB 003.003\n", 4)  # security
-            width, height, name = struct.unpack(">HH16xI", exchange(b"\x01", 24))
-            exchange(b"", name)
-            raw_encoding = struct.pack(">BxHI", 2, 1, 0)
-            everything = struct.pack(">BBHHHH", 3, 0, 0, 0, width, height)
-            (count,) = struct.unpack(">xxH", exchange(raw_encoding + everything, 4))
-            assert count == 1
-            assert struct.unpack(">HHHHI", exchange(b"", 12)) == (0, 0, width, height, 0)
-            return width, exchange(b"", width * height)
+        """From Bochs' next update of all the text, which comes whenever blinking text blinks."""
+        while True:
+            x, y, width, height = struct.unpack(">4xHHHH4x", self._stream.read(16))
+            pixels = self._stream.read(width * height)
+            text = pixels[max(BOCHS_BAR_HEIGHT - y, 0) * width :]
+            if x == 0 and width == self._width and len(text) >= width * VGA_ROWS * GLYPH_HEIGHT:
+                lit = [pixel != 0 for pixel in text]
+                return list(_cells(lit, width, VGA_ROWS, width // VGA_COLUMNS, _vga_glyphs()))
 
 
 def _lines(pixels, width, height, scale):

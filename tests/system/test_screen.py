@@ -15,6 +15,11 @@ def log_lines(machine):
     return re.findall(r"ringfence: .*", machine.log)
 
 
+def wrapped(lines, columns=80):
+    """As a narrow screen shows them."""
+    return [line[i : i + columns].rstrip() for line in lines for i in range(0, len(line), columns)]
+
+
 def grub(mode, option):
     """An edit of the image's grub.cfg: multiboot2 has set gfxpayload, boot reads it."""
 
@@ -77,7 +82,7 @@ def test_bios_text(tmp_path, boot_iso):
     machine, monitor = boot_in_mode(tmp_path, boot_iso, "text")
     machine.expect(SAID, console.BOOT_SECONDS)
     lines = monitor.text_mode_lines()
-    said = log_lines(machine)
+    said = wrapped(log_lines(machine))
     assert lines[: len(said)] == said
     assert not any(lines[len(said) :])
 
@@ -88,13 +93,9 @@ def test_bochs_text(tmp_path, boot_iso, in_bochs):
     machine = boot_iso(iso, extra=BochsScreen.options, **in_bochs)
     machine.expect(SAID, console.BOOT_SECONDS)
     lines = BochsScreen(machine).text_mode_lines()
-    said = log_lines(machine)
+    said = wrapped(log_lines(machine))
     assert lines[: len(said)] == said
     assert not any(lines[len(said) :])
-
-
-def wrapped(lines, columns):
-    return [line[i : i + columns] for line in lines for i in range(0, len(line), columns)]
 
 
 @pytest.mark.parametrize("mode", ["text", "640x480x32"])
@@ -104,7 +105,7 @@ def test_panic_scrolls(tmp_path, boot_iso, mode):
     machine.expect("the machine can be switched off now", console.BOOT_SECONDS)
     lines = monitor.text_mode_lines() if mode == "text" else monitor.graphics_lines()[1]
     shown = [line for line in lines if line]
-    said = [line.rstrip() for line in wrapped(log_lines(machine), 80)]
+    said = wrapped(log_lines(machine))
     assert len(said) > len(lines), "nothing scrolled"
     assert shown == [line for line in said if line][-len(shown) :]
     assert len(shown) >= len(lines) - 1
