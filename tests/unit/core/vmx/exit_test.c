@@ -60,6 +60,8 @@ static const struct {
 	{ 40, VM_EXIT_PAUSE, true },
 	{ 41, VM_EXIT_ENTRY_FAILED, false },
 	{ 43, VM_EXIT_WINDOW, false },
+	{ 44, VM_EXIT_MMIO, false },
+	{ 45, VM_EXIT_EOI, false },
 	{ 48, VM_EXIT_RAM_FAULT, false },
 	{ 49, VM_EXIT_RAM_FAULT, false },
 	{ 50, VM_EXIT_REFUSED, false },
@@ -67,6 +69,7 @@ static const struct {
 	{ 53, VM_EXIT_REFUSED, false },
 	{ 54, VM_EXIT_CACHE, true },
 	{ 55, VM_EXIT_XSETBV, true },
+	{ 56, VM_EXIT_APIC, false },
 };
 
 static void every_reason_that_is_expected(void **state)
