@@ -29,7 +29,7 @@ CORE_PURE := $(wildcard core/boot/boot_info.c core/cpu/timer.c core/mem/frames.c
               core/sys/process.c core/sys/syscall.c core/sys/vm_sys.c core/trace/log_limit.c \
               core/virt/cpuid.c core/virt/engine.c core/virt/events.c core/virt/lapic.c \
               core/virt/msr.c core/virt/permission.c core/virt/resident.c core/virt/state_check.c core/virt/vcpu.c \
-              core/vmx/caps.c core/vmx/check.c core/vmx/permission.c)
+              core/vmx/caps.c core/vmx/check.c core/vmx/exit.c core/vmx/permission.c core/vmx/state.c)
 PURE_SRC := $(filter-out lib/base/string.c lib/ring3/%,$(LIB_SRC)) \
             $(call find,vmm/dev,*.c) $(call find,vmm/emul,*.c) $(call find,vmm/board,*.c) \
             $(call find,vmm/load,*.c) $(CORE_PURE)

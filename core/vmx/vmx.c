@@ -399,9 +399,9 @@ static void vmx_run(struct vcpu *v)
 	x->rsp = vmread(VMCS_GUEST_RSP);
 	gpr[GPR_RSP] = x->rsp;
 	tpr_save(v, x);
+	events_decode(v, x);
 	vmx_exit_decode(v);
 	x->launched |= v->exit.reason != VM_EXIT_ENTRY_FAILED;
-	events_decode(v, x);
 }
 
 static bool vmx_insn_done(struct vcpu *v, u32 length)
