@@ -4,6 +4,7 @@
 #include "lib/x86/registers.h"
 #include "vmm/board/memory_map.h"
 #include "vmm/emul/emul.h"
+#include "vmm/emul/task_switch.h"
 #include "vmm/vmm.h"
 
 static void reply_done(struct vmm *v, u32 length)
@@ -122,20 +123,30 @@ static void unsupported(struct vmm *v, const struct emul_outcome *o)
 		v->page->state.rip, o->reason, b[0], b[1], b[2], b[3], b[4], b[5]);
 }
 
-/* An instruction that touched a device: decode and execute it here. */
-static void exit_emulate(struct vmm *v)
+static struct emul_env emul_env(struct vmm *v)
 {
-	const struct emul_env env = {
+	return (struct emul_env){
 		.memory = { v, memory_read, memory_write, memory_swap },
 		.port_in = port_in,
 		.port_out = port_out,
 	};
-	struct emul emul = {
+}
+
+static struct emul emul_of(const struct vmm *v, const struct emul_env *env)
+{
+	return (struct emul){
 		.state = &v->page->state,
 		.gpr = v->page->gpr,
-		.env = &env,
+		.env = env,
 		.physical_bits = v->physical_bits,
 	};
+}
+
+/* An instruction that touched a device: decode and execute it here. */
+static void exit_emulate(struct vmm *v)
+{
+	const struct emul_env env = emul_env(v);
+	struct emul emul = emul_of(v, &env);
 	struct emul_outcome outcome;
 
 	switch (emul_step(&emul, &outcome)) {
@@ -205,6 +216,24 @@ static void exit_msr(struct vmm *v)
 		reply_exception(v, &gp);
 }
 
+static void exit_task_switch(struct vmm *v)
+{
+	const struct emul_env env = emul_env(v);
+	const struct emul emul = emul_of(v, &env);
+	struct emul_exception exception;
+	struct vcpu_state next;
+	enum task_result result = task_switch(&emul, &v->page->exit, &next, &exception);
+
+	if (result != TASK_REFUSED && syscall2(SYSCALL_vcpu_set_state, 0, (u64)&next))
+		vmm_end(v, VM_END_CRASH, 0, "the core refuses the state of task %x",
+			v->page->exit.task.selector);
+	if (result == TASK_REFUSED || result == TASK_FAULTED)
+		reply_exception(v, &exception);
+	else
+		v->page->reply =
+			result == TASK_TRAPPED ? VCPU_REPLY_SWITCHED_TRAP : VCPU_REPLY_SWITCHED;
+}
+
 static void exit_intr_ack(struct vmm *v)
 {
 	v->page->vector = board_intr_ack(&v->board);
@@ -235,11 +264,17 @@ static void exit_none(struct vmm *v)
 void exit_handle(struct vmm *v)
 {
 	static void (*const handlers[VM_EXIT_COUNT])(struct vmm * v) = {
-		[VM_EXIT_NONE] = exit_none,	    [VM_EXIT_IO] = exit_io,
-		[VM_EXIT_MMIO] = exit_mmio,	    [VM_EXIT_MSR] = exit_msr,
-		[VM_EXIT_INTR_ACK] = exit_intr_ack, [VM_EXIT_EOI] = exit_eoi,
-		[VM_EXIT_SHUTDOWN] = exit_shutdown, [VM_EXIT_UNKNOWN] = exit_fatal,
-		[VM_EXIT_RAM_FAULT] = exit_fatal,   [VM_EXIT_ENTRY_FAILED] = exit_fatal,
+		[VM_EXIT_TASK_SWITCH] = exit_task_switch,
+		[VM_EXIT_NONE] = exit_none,
+		[VM_EXIT_IO] = exit_io,
+		[VM_EXIT_MMIO] = exit_mmio,
+		[VM_EXIT_MSR] = exit_msr,
+		[VM_EXIT_INTR_ACK] = exit_intr_ack,
+		[VM_EXIT_EOI] = exit_eoi,
+		[VM_EXIT_SHUTDOWN] = exit_shutdown,
+		[VM_EXIT_UNKNOWN] = exit_fatal,
+		[VM_EXIT_RAM_FAULT] = exit_fatal,
+		[VM_EXIT_ENTRY_FAILED] = exit_fatal,
 	};
 	u32 reason = v->page->exit.reason;
 

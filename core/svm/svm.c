@@ -496,9 +496,10 @@ static bool svm_nmi_window(struct vcpu *v)
 
 	if (!s->nmi_blocked && !in_shadow(s->vmcb))
 		return true;
-	if (s->iret_seen)
+	/* An IRET to another task would save our TF with the old one. */
+	if (s->iret_seen && !(s->vmcb->save.rflags & RFLAGS_NT))
 		step_iret(s);
-	else if (!s->nmi_blocked)
+	else if (s->iret_seen || !s->nmi_blocked)
 		sched_exit_soon(SHADOW_RETRY_US);
 	return false; /* blocked: the IRET intercept tells */
 }

@@ -56,7 +56,7 @@ struct backend {
 	 * single-step trap is due, and DR6 says so. */
 	bool (*insn_done)(struct vcpu *vcpu, u32 length);
 
-	/* Sets every field and leaves the padding as it is. */
+	/* Sets every field, PDPTEs only if the processor keeps them; leaves the padding. */
 	void (*state_get)(struct vcpu *vcpu, struct vcpu_state *state);
 	void (*state_set)(struct vcpu *vcpu, const struct vcpu_state *state);
 	/* The few single registers that handlers need. */

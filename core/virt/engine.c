@@ -228,7 +228,7 @@ static enum verdict (*const handlers[VM_EXIT_COUNT])(struct vcpu *v) = {
 	[VM_EXIT_INTR_ACK] = exit_stop, /* made by the engine, never by hardware */
 	[VM_EXIT_EOI] = exit_to_vmm,	    [VM_EXIT_SHUTDOWN] = exit_stop,
 	[VM_EXIT_ENTRY_FAILED] = exit_stop, [VM_EXIT_UNKNOWN] = exit_stop,
-	[VM_EXIT_APIC] = exit_apic,
+	[VM_EXIT_APIC] = exit_apic,	    [VM_EXIT_TASK_SWITCH] = exit_to_vmm,
 };
 
 /* The one place where an instruction ends: RIP, interrupt shadow, single-step. */
@@ -246,7 +246,8 @@ static void leave_to_vmm(struct vcpu *v)
 	page->exit = v->exit;
 	if (v->exit.reason == VM_EXIT_MMIO && v->reinject.type != EVENT_NONE)
 		page->exit.mmio.access |= MMIO_EVENT;
-	if (v->exit.reason == VM_EXIT_MMIO || (v->exit.reason == VM_EXIT_IO && v->exit.io.string))
+	if (v->exit.reason == VM_EXIT_MMIO || v->exit.reason == VM_EXIT_TASK_SWITCH ||
+	    (v->exit.reason == VM_EXIT_IO && v->exit.io.string))
 		backend->state_get(v, &page->state);
 	v->counters->to_vmm++;
 	sched_leave_guest(v->thread);
@@ -361,6 +362,12 @@ bool engine_take_reply(struct vcpu *v)
 	case VCPU_REPLY_INTR:
 		v->extint = (u8)v->page->vector;
 		v->events = true;
+		return true;
+	case VCPU_REPLY_SWITCHED:
+	case VCPU_REPLY_SWITCHED_TRAP:
+		v->reinject.type = EVENT_NONE; /* delivered: the new task is its handler */
+		if (reply == VCPU_REPLY_SWITCHED_TRAP)
+			vcpu_raise(v, EXC_DB, false, 0);
 		return true;
 	default:
 		return false;

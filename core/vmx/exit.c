@@ -62,16 +62,18 @@ static void decode_io(struct vcpu *v)
 		v->exit.insn_length = 0; /* the VMM decodes it */
 }
 
-static void block_nmi(void)
+static void block_nmi(bool on)
 {
-	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
+	u64 blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(u64)BLOCKED_BY_NMI;
+
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, on ? blocked | BLOCKED_BY_NMI : blocked);
 }
 
 /* An IRET that ends an NMI handler opens NMIs before it faults: it will run again. */
 static void undo_nmi_unblocking(bool unblocked)
 {
 	if (unblocked && !(vmread(VMCS_VECTORING_EVENT) & VMX_EVENT_VALID))
-		block_nmi();
+		block_nmi(true);
 }
 
 static void decode_ept_violation(struct vcpu *v)
@@ -158,6 +160,45 @@ static bool control_register_write(struct vcpu *v, u64 qualification)
 	return number == 4 ? vmx_cr4_write(v, value) : number == 0 && vmx_cr0_write(value);
 }
 
+/* Until here it counted as one that the guest still has to take. */
+static void interrupt_taken(struct vcpu *v, u8 vector)
+{
+	if (v->offered >= 0)
+		v->offer_taken = true;
+	else
+		lapic_take(&v->lapic, vector);
+}
+
+/*
+ * The processor has checked what it could and changed nothing. An event is delivered by the switch;
+ * only an exception still matters, should the switch fault.
+ */
+static void decode_task_switch(struct vcpu *v)
+{
+	u64 qualification = vmread(VMCS_EXIT_QUALIFICATION);
+	u64 event = vmread(VMCS_VECTORING_EVENT);
+	u64 type = field_get(VMX_EVENT_TYPE, event);
+	u8 source = (u8)field_get(QUAL_TASK_SOURCE, qualification);
+	bool is_event = source == TASK_GATE && (event & VMX_EVENT_VALID);
+
+	v->exit.task.selector = (u16)field_get(QUAL_TASK_SELECTOR, qualification);
+	v->exit.task.source = source;
+	v->exit.task.external =
+		is_event && type != VMX_EVENT_SOFTWARE && type != VMX_EVENT_SOFTWARE_EXC;
+	v->exit.task.has_error = is_event && (event & VMX_EVENT_ERROR_VALID);
+	v->exit.task.error = vmread(VMCS_VECTORING_ERROR);
+	if (is_event && type < VMX_EVENT_SOFTWARE)
+		v->exit.insn_length = 0; /* RIP is where the old task goes on */
+	if (is_event && type == VMX_EVENT_INTERRUPT)
+		interrupt_taken(v, (u8)field_get(VMX_EVENT_VECTOR, event));
+	if (is_event && type == VMX_EVENT_NMI) {
+		v->reinject.type = EVENT_NONE;
+		block_nmi(true);
+	} else if (source == TASK_IRET) {
+		block_nmi(false);
+	}
+}
+
 static void decode_cr(struct vcpu *v)
 {
 	if (!control_register_write(v, vmread(VMCS_EXIT_QUALIFICATION)))
@@ -190,6 +231,7 @@ static const struct exit_row exit_rows[VMX_EXIT_COUNT] = {
 	[VMX_EXIT_SIPI] = { VM_EXIT_HOST_NMI, NULL, false },
 	[VMX_EXIT_INTERRUPT_WINDOW] = { VM_EXIT_WINDOW, NULL, false },
 	[VMX_EXIT_NMI_WINDOW] = { VM_EXIT_WINDOW, NULL, false },
+	[VMX_EXIT_TASK_SWITCH] = { VM_EXIT_TASK_SWITCH, decode_task_switch, true },
 	[VMX_EXIT_CPUID] = { VM_EXIT_CPUID, NULL, true },
 	[VMX_EXIT_GETSEC] = { VM_EXIT_REFUSED, NULL, false },
 	[VMX_EXIT_HLT] = { VM_EXIT_HLT, NULL, true },

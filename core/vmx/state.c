@@ -180,6 +180,8 @@ void vmx_state_get(struct vcpu *v, struct vcpu_state *state)
 	state->idtr.limit = (u16)vmread(VMCS_GUEST_IDTR_LIMIT);
 	for (u32 i = 0; i < SEG_COUNT; i++)
 		segment_get(i, &state->segment[i]);
+	for (u32 i = 0; i < ARRAY_SIZE(state->pdpte) && !(state->efer & EFER_LMA); i++)
+		state->pdpte[i] = vmread(VMCS_GUEST_PDPTE0 + 2 * i);
 }
 
 static void efer_set(u64 value)
@@ -212,7 +214,10 @@ void vmx_state_set(struct vcpu *v, const struct vcpu_state *state)
 	vmwrite(VMCS_GUEST_IDTR_LIMIT, state->idtr.limit);
 	for (u32 i = 0; i < SEG_COUNT; i++)
 		segment_set(i, &state->segment[i]);
-	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	for (u32 i = 0; i < ARRAY_SIZE(state->pdpte); i++)
+		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, state->pdpte[i]);
+	/* Whether an NMI's handler still runs is no part of this state. */
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKED_BY_NMI);
 	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
 	lapic_cr8_set(&v->lapic, (u8)state->cr8);
 	v->events = true;

@@ -257,7 +257,9 @@ enum vmx_exit {
 #define QUAL_CR_NUMBER	    BITS64(3, 0)
 #define QUAL_CR_TYPE	    BITS64(5, 4) /* 0: MOV to CR */
 #define QUAL_CR_REGISTER    BITS64(11, 8)
-#define QUAL_IO_SIZE	    BITS64(2, 0) /* bytes less one */
+#define QUAL_TASK_SELECTOR  BITS64(15, 0)
+#define QUAL_TASK_SOURCE    BITS64(31, 30) /* numbered as enum task_source */
+#define QUAL_IO_SIZE	    BITS64(2, 0)   /* bytes less one */
 #define QUAL_IO_IN	    BIT64(3)
 #define QUAL_IO_STRING	    BIT64(4)
 #define QUAL_IO_PORT	    BITS64(31, 16)

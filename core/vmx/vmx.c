@@ -390,9 +390,9 @@ static void vmx_run(struct vcpu *v)
 	gpr[GPR_RSP] = x->rsp;
 	if (vmx_apic_delivers(x))
 		vmx_apic_collect(v);
+	events_decode(v, x);
 	vmx_exit_decode(v);
 	x->launched |= v->exit.reason != VM_EXIT_ENTRY_FAILED;
-	events_decode(v, x);
 }
 
 static bool vmx_insn_done(struct vcpu *v, u32 length)

@@ -63,6 +63,8 @@ struct vcpu_state {
 	u64 dr6, dr7;
 	struct segment segment[SEG_COUNT];
 	struct table_register gdtr, idtr;
+	u64 pdpte[4]; /* set with CR3 under PAE paging, for processors that keep them; else unused
+		       */
 };
 
 enum vm_exit_reason {
@@ -87,9 +89,12 @@ struct vcpu_counters {
 #define MMIO_FETCH BIT32(1)
 #define MMIO_EVENT BIT32(2) /* while an event was delivered: no instruction made this access */
 
+/* What asked for a task switch, as the processor numbers it. */
+enum task_source { TASK_CALL, TASK_IRET, TASK_JUMP, TASK_GATE /* in the IDT */ };
+
 struct vm_exit {
 	u32 reason;	 /* enum vm_exit_reason */
-	u32 insn_length; /* of the exiting instruction; 0: unknown, the VMM decodes it */
+	u32 insn_length; /* of the exiting instruction; 0: none, or the VMM decodes it */
 	union {
 		struct {
 			u16 port;
@@ -108,6 +113,13 @@ struct vm_exit {
 			u32 write; /* 1: WRMSR */
 			u64 value;
 		} msr;
+		struct {
+			u16 selector; /* of the new task's TSS */
+			u8 source;    /* enum task_source */
+			u8 external;  /* 1: an interrupt or exception, so error codes get EXT */
+			u32 has_error;
+			u64 error; /* to push for the exception */
+		} task;
 		struct {
 			u64 value;
 		} cr8;
@@ -139,6 +151,8 @@ enum vcpu_reply {
 	VCPU_REPLY_DONE,      /* the instruction of insn_length bytes is finished */
 	VCPU_REPLY_EXCEPTION, /* inject vector, with error_code if has_error; #PF: also cr2 */
 	VCPU_REPLY_INTR,      /* the 8259's vector for VM_EXIT_INTR_ACK */
+	VCPU_REPLY_SWITCHED,  /* the new task's state is set; what asked for the switch is done */
+	VCPU_REPLY_SWITCHED_TRAP, /* the same, and the new task starts with a debug trap */
 	VCPU_REPLY_COUNT
 };
 
@@ -147,7 +161,7 @@ struct vcpu_page {
 
 	/* Core to VMM, valid after vcpu_run. */
 	struct vm_exit exit;
-	/* Paging and mode at an MMIO or string-I/O exit, for the instruction emulator. */
+	/* At an MMIO, string-I/O or task-switch exit, for the emulator. */
 	struct vcpu_state state;
 
 	/* VMM to core, read once by the next vcpu_run. */

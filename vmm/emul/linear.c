@@ -5,12 +5,6 @@
 
 #define CPL_USER 3
 
-/* Bits of SEG_TYPE. */
-#define TYPE_CODE	 BIT64(3)
-#define TYPE_EXPAND_DOWN BIT64(2) /* of data */
-#define TYPE_READABLE	 BIT64(1) /* of code */
-#define TYPE_WRITABLE	 BIT64(1) /* of data */
-
 static bool mode_is_real(const struct vcpu_state *state)
 {
 	return (state->cr0 & CR0_PE) == 0 || (state->rflags & RFLAGS_VM) != 0;
@@ -125,10 +119,28 @@ static struct paging emul_paging(const struct emul *emul)
 	};
 }
 
+/* Maps piece i, as much of `bytes` as lies in the page of `address`. */
+static bool piece_map(const struct emul *emul, enum segment_name segment, u64 address,
+		      unsigned bytes, u32 access, struct span *span, unsigned i,
+		      struct emul_exception *exception)
+{
+	const struct paging paging = emul_paging(emul);
+	struct walk_page page;
+	enum walk_result result =
+		walk_translate(&paging, &emul->env->memory, GVA(address), access, &page);
+
+	if (result == WALK_NON_CANONICAL)
+		return raise_segment(exception, segment);
+	if (result != WALK_OK)
+		return raise_page_fault(exception, page.error_code, address);
+	span->gpa[i] = page.gpa;
+	span->bytes[i] = (unsigned)min_u64(bytes, page.bytes);
+	return true;
+}
+
 bool span_map(const struct emul *emul, enum segment_name segment, u64 offset, unsigned bytes,
 	      u32 access, struct span *span, struct emul_exception *exception)
 {
-	const struct paging paging = emul_paging(emul);
 	u32 user = cpl_is_user(emul->state) ? PF_USER : 0;
 	unsigned done = 0;
 
@@ -136,20 +148,43 @@ bool span_map(const struct emul *emul, enum segment_name segment, u64 offset, un
 		return raise_segment(exception, segment);
 	*span = (struct span){ .bytes = { 0 } };
 	for (unsigned i = 0; i < ARRAY_SIZE(span->gpa) && done < bytes; i++) {
-		u64 address = segment_linear(emul, segment, offset + done);
-		struct walk_page page;
-		enum walk_result result = walk_translate(&paging, &emul->env->memory, GVA(address),
-							 access | user, &page);
-
-		if (result == WALK_NON_CANONICAL)
-			return raise_segment(exception, segment);
-		if (result != WALK_OK)
-			return raise_page_fault(exception, page.error_code, address);
-		span->gpa[i] = page.gpa;
-		span->bytes[i] = (unsigned)min_u64(bytes - done, page.bytes);
+		if (!piece_map(emul, segment, segment_linear(emul, segment, offset + done),
+			       bytes - done, access | user, span, i, exception))
+			return false;
 		done += span->bytes[i];
 	}
 	return true;
+}
+
+bool span_map_system(const struct emul *emul, u64 address, unsigned bytes, u32 access,
+		     struct span *span, struct emul_exception *exception)
+{
+	unsigned done = 0;
+
+	*span = (struct span){ .bytes = { 0 } };
+	for (unsigned i = 0; i < ARRAY_SIZE(span->gpa) && done < bytes; i++) {
+		if (!piece_map(emul, SEG_DS, (address + done) & UINT32_MAX, bytes - done,
+			       access | WALK_IMPLICIT, span, i, exception))
+			return false;
+		done += span->bytes[i];
+	}
+	return true;
+}
+
+struct span span_part(const struct span *whole, unsigned offset, unsigned bytes)
+{
+	struct span part = { .bytes = { 0 } };
+
+	if (offset >= whole->bytes[0]) {
+		part.gpa[0] = gpa_add(whole->gpa[1], offset - whole->bytes[0]);
+		part.bytes[0] = bytes;
+		return part;
+	}
+	part.gpa[0] = gpa_add(whole->gpa[0], offset);
+	part.bytes[0] = (unsigned)min_u64(bytes, whole->bytes[0] - offset);
+	part.gpa[1] = whole->gpa[1];
+	part.bytes[1] = bytes - part.bytes[0];
+	return part;
 }
 
 u64 span_read(const struct emul *emul, const struct span *span)

@@ -9,6 +9,14 @@
 
 #include "vmm/emul/emul.h"
 
+/* Bits of SEG_TYPE, of code and data. */
+#define TYPE_ACCESSED	 BIT64(0)
+#define TYPE_READABLE	 BIT64(1) /* of code */
+#define TYPE_WRITABLE	 BIT64(1) /* of data */
+#define TYPE_CONFORMING	 BIT64(2) /* of code */
+#define TYPE_EXPAND_DOWN BIT64(2) /* of data */
+#define TYPE_CODE	 BIT64(3)
+
 /* An access that has been checked: one piece, or two if it crosses a page boundary. */
 struct span {
 	gpa_t gpa[2];
@@ -29,6 +37,15 @@ u64 bytes_mask(unsigned bytes);
 MUST_USE bool span_map(const struct emul *emul, enum segment_name segment, u64 offset,
 		       unsigned bytes, u32 access, struct span *span,
 		       struct emul_exception *exception);
+
+/*
+ * The same for the processor's own access to a table or TSS at a linear address, outside long mode:
+ * up to PAGE_SIZE bytes, with the supervisor's right.
+ */
+MUST_USE bool span_map_system(const struct emul *emul, u64 address, unsigned bytes, u32 access,
+			      struct span *span, struct emul_exception *exception);
+/* A part of an access that has been mapped. */
+struct span span_part(const struct span *whole, unsigned offset, unsigned bytes);
 
 /* Moves 1 to 8 bytes. What is not there reads as ones and swallows writes. */
 u64 span_read(const struct emul *emul, const struct span *span);

@@ -8,6 +8,7 @@
 #include "tests/micro/lib/cpu.h"
 #include "tests/micro/lib/lapic.h"
 #include "tests/micro/lib/layout.h"
+#include "tests/micro/lib/legacy.h"
 #include "tests/micro/lib/micro.h"
 #include "tests/micro/lib/paging.h"
 #include "tests/micro/lib/pic.h"

@@ -1,7 +1,6 @@
 /*
- * The modes of older software, entered from 64-bit mode and left again: protected mode without
- * paging, with 4 MiB and 4 KiB pages, with PAE, and real mode (APM volume 2, "Processor
- * Initialization and Long Mode Activation", "Real-Address Mode").
+ * The modes of older software: protected mode without paging, with 4 MiB and 4 KiB pages, with PAE,
+ * and real mode (APM volume 2, "Legacy Paging", "Real-Address Mode").
  */
 #include "tests/micro/lib/layout.h"
 #include "tests/micro/modes/modes.h"
@@ -10,72 +9,8 @@
 #define CR0_PG	0x80000000
 #define CR4_PSE 0x10
 #define CR4_PAE 0x20
-#define LME	0x100
 
 	.text
-	.code64
-	.globl legacy_run
-legacy_run:
-	pushq %rbx
-	pushq %rbp
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
-	movl %edi, %esi
-	movq %rsp, long_stack
-	sidt long_idt
-	pushq $SEL_CODE32
-	pushq $1f
-	lretq
-
-	.code32
-1:	movl %cr0, %eax
-	andl $~CR0_PG, %eax
-	movl %eax, %cr0
-	movl $MSR_NUM_EFER, %ecx
-	rdmsr
-	andl $~LME, %eax
-	wrmsr
-	movl %cr4, %eax
-	andl $~(CR4_PAE | 0x80), %eax
-	movl %eax, %cr4
-	lidt no_idt
-	call *%esi
-	movl %eax, %esi
-
-	.globl legacy_return
-legacy_return:
-	movl %cr4, %eax
-	andl $~CR4_PSE, %eax
-	orl $ENTRY_CR4, %eax
-	movl %eax, %cr4
-	movl $pml4, %eax
-	movl %eax, %cr3
-	movl $MSR_NUM_EFER, %ecx
-	rdmsr
-	orl $ENTRY_EFER, %eax
-	wrmsr
-	movl $ENTRY_CR0, %eax
-	movl %eax, %cr0
-	ljmp $SEL_CODE64, $2f
-
-	.code64
-2:	movl $SEL_DATA, %eax
-	movl %eax, %ds
-	movl %eax, %es
-	movl %eax, %ss
-	movq long_stack, %rsp
-	lidt long_idt
-	movl %esi, %eax
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %rbp
-	popq %rbx
-	ret
-
 /* What a 32-bit kernel does that exits; fills paged_results. */
 	.code32
 exits32:
@@ -278,17 +213,6 @@ real_end:
 	.set real_int_at, AT(real_int)
 	.set real_fault_at, AT(real_fault)
 	.set real_irq_at, AT(real_irq)
-
-	.data
-	.balign 8
-long_stack:
-	.quad 0
-long_idt:
-	.word 0
-	.quad 0
-no_idt:
-	.word 0
-	.long 0
 
 	.bss
 	.balign 4096

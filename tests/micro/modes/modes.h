@@ -13,8 +13,6 @@
 #ifndef __ASSEMBLER__
 #include "lib/base/types.h"
 
-/* Runs a 32-bit function in protected mode without paging, then comes back to 64-bit mode. */
-u32 legacy_run(const void *code);
 extern const u8 run_unpaged[], run_pse[], run_pae[], run_real[];
 
 extern u8 real_begin[], real_end[];

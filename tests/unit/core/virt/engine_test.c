@@ -134,6 +134,11 @@ static void the_emulator_gets_the_state(void **state)
 	assert_int_equal(page.state.rip, 0x7777);
 	fresh(NULL);
 	fake_backend.state.rip = 0x7777;
+	run(VM_EXIT_TASK_SWITCH);
+	assert_int_equal(page.state.rip, 0x7777);
+	assert_true(left_to_vmm());
+	fresh(NULL);
+	fake_backend.state.rip = 0x7777;
 	run(VM_EXIT_IO);
 	assert_int_equal(page.state.rip, 0); /* IN and OUT need nothing */
 	fresh(NULL);
@@ -538,6 +543,32 @@ static void reply_exception(void **state)
 	assert_false(reply(VCPU_REPLY_EXCEPTION));
 }
 
+static void a_task_switch_delivers_what_asked_for_it(void **state)
+{
+	const struct event double_fault = { EVENT_EXCEPTION, EXC_DF, true, 0 };
+
+	(void)state;
+	vcpu.reinject = double_fault;
+	assert_true(reply(VCPU_REPLY_SWITCHED));
+	assert_int_equal(vcpu.reinject.type, EVENT_NONE);
+	assert_int_equal(vcpu.pending.type, EVENT_NONE);
+	assert_int_equal(fake_backend.insn_count, 0);
+
+	vcpu.reinject = double_fault;
+	assert_true(reply(VCPU_REPLY_SWITCHED_TRAP));
+	assert_int_equal(vcpu.reinject.type, EVENT_NONE);
+	assert_int_equal(vcpu.pending.type, EVENT_EXCEPTION);
+	assert_int_equal(vcpu.pending.vector, EXC_DB);
+	assert_false(vcpu.pending.has_error);
+	assert_false(vcpu.triple_fault);
+
+	fresh(NULL);
+	vcpu.reinject = double_fault;
+	page.vector = EXC_TS; /* the switch itself faulted */
+	assert_true(reply(VCPU_REPLY_EXCEPTION));
+	assert_true(vcpu.triple_fault);
+}
+
 static void other_replies(void **state)
 {
 	(void)state;
@@ -605,6 +636,7 @@ int main(void)
 		cmocka_unit_test_setup(reply_done, fresh),
 		cmocka_unit_test_setup(reply_done_with_flags, fresh),
 		cmocka_unit_test_setup(reply_exception, fresh),
+		cmocka_unit_test_setup(a_task_switch_delivers_what_asked_for_it, fresh),
 		cmocka_unit_test_setup(other_replies, fresh),
 		cmocka_unit_test_setup(the_fpu_changes_hands, fresh),
 	};
