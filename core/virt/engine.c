@@ -259,7 +259,7 @@ static void leave_with(struct vcpu *v, enum vm_exit_reason reason)
 	leave_to_vmm(v);
 }
 
-/* Things that end the run before an entry. True: it is over. */
+/* Something wants to be looked at before the next entry. True: the run is over. */
 static bool run_is_over(struct vcpu *v)
 {
 	struct thread *thread = v->thread;
@@ -286,7 +286,7 @@ static bool run_is_over(struct vcpu *v)
 		leave_with(v, VM_EXIT_SHUTDOWN);
 		return true;
 	}
-	if (v->events && events_prepare(v)) {
+	if (events_prepare(v)) {
 		v->events = true;
 		leave_with(v, VM_EXIT_INTR_ACK);
 		return true;
@@ -299,7 +299,7 @@ void engine_run(struct vcpu *v)
 	struct cpu *cpu = this_cpu();
 
 	resident_load(v);
-	while (!cpu->resched && !run_is_over(v)) {
+	while (!cpu->resched && !(v->events && run_is_over(v))) {
 		enum verdict verdict;
 
 		backend->run(v);
