@@ -25,21 +25,7 @@ static u64 low32(u64 value)
 
 static enum verdict exit_cpuid(struct vcpu *v)
 {
-	u64 *gpr = v->page->gpr;
-	u32 leaf = (u32)gpr[GPR_RAX];
-	const struct cpuid_context context = {
-		.apic_id = v->lapic.id,
-		.apic = lapic_enabled(&v->lapic),
-		.osxsave = leaf == CPUID_FEATURES &&
-			   (backend->register_get(v, VCPU_CR4) & CR4_OSXSAVE) != 0,
-		.xcr0 = leaf == CPUID_XSAVE ? resident_xcr0(v) : 0,
-	};
-	struct cpuid_values values = cpuid_lookup(v->cpuid, leaf, (u32)gpr[GPR_RCX], &context);
-
-	gpr[GPR_RAX] = values.eax;
-	gpr[GPR_RBX] = values.ebx;
-	gpr[GPR_RCX] = values.ecx;
-	gpr[GPR_RDX] = values.edx;
+	cpuid_answer(v);
 	return INSN_DONE;
 }
 
