@@ -291,7 +291,7 @@ void engine_run(struct vcpu *v)
 		backend->run(v);
 		exit_trace_add(&cpu->exits, v->trace_id, &v->exit);
 		v->counters->exits[v->exit.reason]++;
-		if (v->offer_taken || v->reinject.type != EVENT_NONE)
+		if (v->events)
 			events_collect(v);
 		verdict = handlers[v->exit.reason](v);
 		if (verdict == INSN_DONE) {
