@@ -138,7 +138,7 @@ static void build_caches(struct cpuid_table *t, const struct cpuid_request *r)
 }
 
 /* Bytes of an XSAVE area for the states of `xcr0`: at fixed offsets, or one behind the other. */
-static u32 xsave_bytes(const struct cpuid_table *t, u64 xcr0, bool compacted)
+NOINLINE static u32 xsave_bytes(const struct cpuid_table *t, u64 xcr0, bool compacted)
 {
 	u32 bytes = XSAVE_LEGACY_BYTES;
 
