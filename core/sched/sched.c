@@ -72,11 +72,19 @@ static void queue_remove(struct thread *thread)
 	}
 }
 
+/* The guest must be left, see sched_must_leave(). */
+static void guest_interrupt(struct thread *thread)
+{
+	if (thread->vcpu)
+		thread->vcpu->events = true;
+}
+
 static void deadline_fire(struct timer *timer)
 {
 	struct thread *thread = container_of(timer, struct thread, timer);
 
 	thread->timed_out = true;
+	guest_interrupt(thread);
 	if (thread->state == THREAD_BLOCKED)
 		queue_add(thread);
 }
@@ -126,6 +134,7 @@ void sched_kill(struct thread *thread)
 void sched_notify(struct thread *thread, u64 bits)
 {
 	thread->notified |= bits;
+	guest_interrupt(thread);
 	if (thread->state == THREAD_BLOCKED)
 		queue_add(thread);
 }

@@ -36,7 +36,8 @@ static u32 fetch(struct vcpu *v, const struct vmcb *vmcb, u8 *bytes)
  * Length of the exiting instruction. When its bytes cannot be found (the guest changed them, or its
  * tables, since) it is taken to have no prefixes: a wrong guess moves only this guest's RIP.
  */
-static u32 length_read(struct vcpu *v, const struct vmcb *vmcb, const struct insn_opcode *opcode)
+NOINLINE static u32 length_read(struct vcpu *v, const struct vmcb *vmcb,
+				const struct insn_opcode *opcode)
 {
 	u8 bytes[GUEST_FETCH_BYTES] ALIGNED(8);
 	u32 count = fetch(v, vmcb, bytes);
@@ -46,19 +47,33 @@ static u32 length_read(struct vcpu *v, const struct vmcb *vmcb, const struct ins
 }
 
 /* Nearly every instruction that exits is in 64-bit code and has no prefixes. */
-static bool is_plain(struct vcpu *v, const struct vmcb_save *save, const struct insn_opcode *opcode)
+static bool is_plain(const struct vcpu *v, const struct vmcb *vmcb,
+		     const struct insn_opcode *opcode)
 {
+	const struct vmcb_save *save = &vmcb->save;
 	u64 word;
 
-	return is_long_mode_code(save) && !(save->cr4 & CR4_LA57) &&
-	       guest_fetch_word(v->vm, save->cr3, save->rip, &word) && insn_starts(word, opcode);
+	return is_long_mode_code(save) &&
+	       guest_page_read(&svm_vcpu(v)->code, save->cr3, save->rip, &word) &&
+	       insn_starts(word, opcode);
+}
+
+/* The page that holds the instruction is not the one that was read last. */
+NOINLINE static u32 length_search(struct vcpu *v, const struct vmcb *vmcb,
+				  const struct insn_opcode *opcode)
+{
+	if (!(vmcb->save.cr4 & CR4_LA57) &&
+	    guest_page_find(v->vm, &svm_vcpu(v)->code, vmcb->save.cr3, vmcb->save.rip) &&
+	    is_plain(v, vmcb, opcode))
+		return opcode->length;
+	return length_read(v, vmcb, opcode);
 }
 
 static u32 length_find(struct vcpu *v, const struct vmcb *vmcb, const struct insn_opcode *opcode)
 {
 	if (svm_features.flags & SVM_FEATURE_NRIPS)
 		return (u32)(vmcb->control.next_rip - vmcb->save.rip);
-	return is_plain(v, &vmcb->save, opcode) ? opcode->length : length_read(v, vmcb, opcode);
+	return is_plain(v, vmcb, opcode) ? opcode->length : length_search(v, vmcb, opcode);
 }
 
 /* --- Decoding

@@ -211,12 +211,11 @@ static void asid_assign(struct svm_vcpu *s, struct cpu *cpu)
 	struct svm_cpu *host = cpu->virt;
 	struct vmcb *vmcb = s->vmcb;
 	bool valid = s->cpu == cpu && s->asid_generation == host->asid_generation;
-	bool flush = s->stale;
 
 	vmcb->control.tlb_control = TLB_KEEP;
-	s->stale = false;
-	if (valid && !flush)
+	if (valid && !s->stale)
 		return;
+	s->stale = false;
 	if (valid && (svm_features.flags & SVM_FEATURE_FLUSH_BY_ASID)) {
 		vmcb->control.tlb_control = TLB_FLUSH_ASID;
 		return;
@@ -258,21 +257,31 @@ static struct event reinject_decode(u64 info)
 	return event;
 }
 
-/* What became of the interrupt on offer, and of the guest's NMI blocking. */
-static void events_decode(struct vcpu *v, struct svm_vcpu *s)
+/* What became of the interrupt on offer. */
+static void offer_decode(struct vcpu *v, const struct vmcb_control *c)
 {
-	struct vmcb_control *c = &s->vmcb->control;
 	u64 info = c->exit_int_info;
 
-	v->reinject.type = EVENT_NONE;
-	if (info & EVENT_VALID)
-		v->reinject = reinject_decode(info);
 	if (v->offered >= 0 && !(c->int_control & V_IRQ)) {
 		v->offer_taken =
 			!(info & EVENT_VALID) || field_get(EVENT_TYPE, info) != EVENT_TYPE_INTR;
 		v->events = true;
 	}
-	v->events |= svm_features.bochs && v->offered != OFFER_NONE; /* it may have overlooked it */
+	v->events |= svm_features.bochs; /* it may have overlooked it */
+}
+
+/* What is to enter again, the interrupt on offer, and the guest's NMI blocking. */
+static void events_decode(struct vcpu *v, struct svm_vcpu *s)
+{
+	struct vmcb_control *c = &s->vmcb->control;
+	u64 info = c->exit_int_info;
+
+	if (info & EVENT_VALID) {
+		v->reinject = reinject_decode(info);
+		v->events = true;
+	}
+	if (v->offered != OFFER_NONE)
+		offer_decode(v, c);
 	if (s->iret_seen && s->vmcb->save.rip != s->iret_rip) {
 		s->iret_seen = false;
 		s->stepping = false;
@@ -284,16 +293,6 @@ static void events_decode(struct vcpu *v, struct svm_vcpu *s)
 }
 
 /* TPR's upper half lives in the VMCB while the guest runs, where MOV to CR8 needs no exit. */
-static void tpr_load(struct vcpu *v, struct vmcb *vmcb)
-{
-	u64 tpr = lapic_cr8_get(&v->lapic);
-
-	if (field_get(V_TPR, vmcb->control.int_control) == tpr)
-		return;
-	vmcb->control.int_control = field_set(V_TPR, vmcb->control.int_control, tpr);
-	vmcb_dirty(vmcb, CLEAN_TPR);
-}
-
 static void tpr_save(struct vcpu *v, const struct vmcb *vmcb)
 {
 	u64 tpr = field_get(V_TPR, vmcb->control.int_control);
@@ -315,7 +314,6 @@ static void svm_run(struct vcpu *v)
 	asid_assign(s, cpu);
 	vmcb->save.rax = gpr[GPR_RAX];
 	vmcb->save.rsp = gpr[GPR_RSP];
-	tpr_load(v, vmcb);
 	if (svm_features.bochs) /* its VMRUN does not */
 		write_cr2(vmcb->save.cr2);
 
@@ -351,12 +349,18 @@ static bool svm_insn_done(struct vcpu *v, u32 length)
 static u64 svm_register_get(struct vcpu *v, enum vcpu_register which)
 {
 	const struct vmcb_save *save = &vcpu_vmcb(v)->save;
-	const u64 values[] = {
-		[VCPU_CR0] = save->cr0,	      [VCPU_CR2] = save->cr2, [VCPU_CR4] = save->cr4,
-		[VCPU_RFLAGS] = save->rflags, [VCPU_CPL] = save->cpl,
-	};
-
-	return values[which];
+	switch (which) {
+	case VCPU_CR0:
+		return save->cr0;
+	case VCPU_CR2:
+		return save->cr2;
+	case VCPU_CR4:
+		return save->cr4;
+	case VCPU_RFLAGS:
+		return save->rflags;
+	default:
+		return save->cpl;
+	}
 }
 
 static void svm_register_set(struct vcpu *v, enum vcpu_register which, u64 value)
@@ -452,10 +456,11 @@ static bool holds_back(struct vcpu *v, int vector, bool ignore_tpr)
 static void svm_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
 {
 	struct vmcb *vmcb = vcpu_vmcb(v);
-	u64 control =
-		vmcb->control.int_control & ~(V_IRQ | V_IGN_TPR | V_INTR_PRIO | V_INTR_VECTOR);
+	u64 control = vmcb->control.int_control &
+		      ~(V_TPR | V_IRQ | V_IGN_TPR | V_INTR_PRIO | V_INTR_VECTOR);
 	u32 intercept = vmcb->control.intercept1 & ~INTERCEPT1_VINTR;
 
+	control = field_set(V_TPR, control, lapic_cr8_get(&v->lapic));
 	if (holds_back(v, vector, ignore_tpr)) {
 		v->offered = OFFER_NONE;
 	} else if (vector == OFFER_WINDOW) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/svm/vmcb.h"
+#include "core/virt/guest_fetch.h"
 #include "core/virt/vm.h"
 
 /* APM, "CPUID Fn8000_000A_EDX SVM Feature Identification" */
@@ -30,6 +31,7 @@ struct svm_vcpu {
 	bool iret_seen;	     /* its IRET is about to run */
 	bool stepping;	     /* TF is ours: the trap after the IRET comes here */
 	u64 iret_rip;
+	struct guest_page code; /* where the last instruction that exited was read */
 };
 
 struct svm_features {

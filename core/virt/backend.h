@@ -47,8 +47,9 @@ struct backend {
 	enum err (*vcpu_init)(struct vcpu *vcpu);
 	void (*vcpu_fini)(struct vcpu *vcpu);
 
-	/* Enters the guest; comes back with vcpu->exit and vcpu->reinject filled. Interrupts are
-	 * off before and after; one that ended the run has been taken, or is pending. */
+	/* Enters the guest; comes back with vcpu->exit filled, and vcpu->reinject or offer_taken,
+	 * with vcpu->events, where there is something in them. Interrupts are off before and after;
+	 * one that ended the run has been taken, or is pending. */
 	void (*run)(struct vcpu *vcpu);
 	/* Ring 3 runs next, or another vCPU: registers that they use or change are root mode's. */
 	void (*release)(struct cpu *cpu);

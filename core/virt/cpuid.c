@@ -1,6 +1,8 @@
 /* SDM, "CPUID--CPU Identification"; APM, "Obtaining Processor Information Via CPUID". */
 #include "core/virt/cpuid.h"
 
+#include "core/virt/resident.h"
+#include "core/virt/vm.h"
 #include "lib/base/string.h"
 #include "lib/x86/registers.h"
 
@@ -136,7 +138,7 @@ static void build_caches(struct cpuid_table *t, const struct cpuid_request *r)
 }
 
 /* Bytes of an XSAVE area for the states of `xcr0`: at fixed offsets, or one behind the other. */
-static u32 xsave_bytes(const struct cpuid_table *t, u64 xcr0, bool compacted)
+NOINLINE static u32 xsave_bytes(const struct cpuid_table *t, u64 xcr0, bool compacted)
 {
 	u32 bytes = XSAVE_LEGACY_BYTES;
 
@@ -223,32 +225,37 @@ static const struct cpuid_values *find(const struct cpuid_table *t, u32 leaf, u3
 	return leaf == LEAF_TIMING ? &t->timing : &zero;
 }
 
-struct cpuid_values cpuid_lookup(const struct cpuid_table *t, u32 leaf, u32 subleaf,
-				 const struct cpuid_context *context)
+/* What the table cannot know: it depends on the vCPU, at the moment of the instruction. */
+static void answer_live(struct vcpu *v, u32 leaf, u32 subleaf)
 {
-	struct cpuid_values v = *find(t, leaf, subleaf);
+	u64 *gpr = v->page->gpr;
 
-	switch (leaf) {
-	case CPUID_FEATURES:
-		v.ebx = (u32)field_set(FEATURES_EBX_APIC_ID, v.ebx, context->apic_id);
-		if (!context->apic)
-			v.edx &= ~CPUID_1_EDX_APIC;
-		if (context->osxsave)
-			v.ecx |= CPUID_1_ECX_OSXSAVE;
-		break;
-	case CPUID_TOPOLOGY:
-		v.ecx = (v.ecx & ~0xffU) | (subleaf & 0xff);
-		v.edx = context->apic_id;
-		break;
-	case CPUID_XSAVE:
+	if (leaf == CPUID_FEATURES) {
+		gpr[GPR_RBX] |= field_set(FEATURES_EBX_APIC_ID, 0, v->lapic.id);
+		if (!lapic_enabled(&v->lapic))
+			gpr[GPR_RDX] &= ~(u64)CPUID_1_EDX_APIC;
+		if (backend->register_get(v, VCPU_CR4) & CR4_OSXSAVE)
+			gpr[GPR_RCX] |= CPUID_1_ECX_OSXSAVE;
+	} else if (leaf == CPUID_TOPOLOGY) {
+		gpr[GPR_RCX] |= subleaf & 0xff;
+		gpr[GPR_RDX] = v->lapic.id;
+	} else if (leaf == CPUID_XSAVE && subleaf <= 1 && v->cpuid->basic[CPUID_XSAVE].eax != 0) {
 		/* Subleaf 1 counts supervisor states too, of which a guest has none. */
-		if (subleaf <= 1 && t->basic[CPUID_XSAVE].eax != 0)
-			v.ebx = xsave_bytes(t, context->xcr0, subleaf == 1);
-		break;
-	default:
-		break;
+		gpr[GPR_RBX] = xsave_bytes(v->cpuid, resident_xcr0(v), subleaf == 1);
 	}
-	return v;
+}
+
+void cpuid_answer(struct vcpu *v)
+{
+	u64 *gpr = v->page->gpr;
+	u32 leaf = (u32)gpr[GPR_RAX], subleaf = (u32)gpr[GPR_RCX];
+	const struct cpuid_values *values = find(v->cpuid, leaf, subleaf);
+
+	gpr[GPR_RAX] = values->eax;
+	gpr[GPR_RBX] = values->ebx;
+	gpr[GPR_RCX] = values->ecx;
+	gpr[GPR_RDX] = values->edx;
+	answer_live(v, leaf, subleaf);
 }
 
 u64 cpuid_cr4_bits(const struct cpuid_table *t)

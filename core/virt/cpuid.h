@@ -7,6 +7,8 @@
 #define CPUID_EXTENDED_LEAVES 0x9
 #define CPUID_SUBLEAVES	      24
 
+struct vcpu;
+
 struct cpuid_values {
 	u32 eax, ebx, ecx, edx;
 };
@@ -32,17 +34,8 @@ struct cpuid_request {
 
 void cpuid_table_build(struct cpuid_table *table, const struct cpuid_request *request);
 
-/* What depends on the vCPU and its registers at the moment of the instruction. */
-struct cpuid_context {
-	u32 apic_id;
-	bool apic;    /* enabled in IA32_APIC_BASE */
-	bool osxsave; /* CR4.OSXSAVE; asked for leaf 1 only */
-	u64 xcr0;     /* asked for leaf 0Dh only */
-};
-
-/* The answer for one leaf; zeroes where the policy has nothing. */
-struct cpuid_values cpuid_lookup(const struct cpuid_table *table, u32 leaf, u32 subleaf,
-				 const struct cpuid_context *context);
+/* Executes CPUID for a guest; what the policy does not name is zero. */
+void cpuid_answer(struct vcpu *vcpu);
 
 /* The bits of CR4 that belong to what the table offers: a guest may set these and no others. */
 u64 cpuid_cr4_bits(const struct cpuid_table *table);

@@ -25,21 +25,7 @@ static u64 low32(u64 value)
 
 static enum verdict exit_cpuid(struct vcpu *v)
 {
-	u64 *gpr = v->page->gpr;
-	u32 leaf = (u32)gpr[GPR_RAX];
-	const struct cpuid_context context = {
-		.apic_id = v->lapic.id,
-		.apic = lapic_enabled(&v->lapic),
-		.osxsave = leaf == CPUID_FEATURES &&
-			   (backend->register_get(v, VCPU_CR4) & CR4_OSXSAVE) != 0,
-		.xcr0 = leaf == CPUID_XSAVE ? resident_xcr0(v) : 0,
-	};
-	struct cpuid_values values = cpuid_lookup(v->cpuid, leaf, (u32)gpr[GPR_RCX], &context);
-
-	gpr[GPR_RAX] = values.eax;
-	gpr[GPR_RBX] = values.ebx;
-	gpr[GPR_RCX] = values.ecx;
-	gpr[GPR_RDX] = values.edx;
+	cpuid_answer(v);
 	return INSN_DONE;
 }
 
@@ -260,7 +246,7 @@ static void leave_with(struct vcpu *v, enum vm_exit_reason reason)
 	leave_to_vmm(v);
 }
 
-/* Things that end the run before an entry. True: it is over. */
+/* Something wants to be looked at before the next entry. True: the run is over. */
 static bool run_is_over(struct vcpu *v)
 {
 	struct thread *thread = v->thread;
@@ -287,7 +273,7 @@ static bool run_is_over(struct vcpu *v)
 		leave_with(v, VM_EXIT_SHUTDOWN);
 		return true;
 	}
-	if (v->events && events_prepare(v)) {
+	if (events_prepare(v)) {
 		v->events = true;
 		leave_with(v, VM_EXIT_INTR_ACK);
 		return true;
@@ -300,13 +286,13 @@ void engine_run(struct vcpu *v)
 	struct cpu *cpu = this_cpu();
 
 	resident_load(v);
-	while (!cpu->resched && !run_is_over(v)) {
+	while (!cpu->resched && !(v->events && run_is_over(v))) {
 		enum verdict verdict;
 
 		backend->run(v);
 		exit_trace_add(&cpu->exits, v->trace_id, &v->exit);
 		v->counters->exits[v->exit.reason]++;
-		if (v->offer_taken || v->reinject.type != EVENT_NONE)
+		if (v->events)
 			events_collect(v);
 		verdict = handlers[v->exit.reason](v);
 		if (verdict == INSN_DONE) {

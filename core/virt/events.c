@@ -224,8 +224,6 @@ bool events_prepare(struct vcpu *v)
 
 void events_collect(struct vcpu *v)
 {
-	if (v->reinject.type != EVENT_NONE)
-		v->events = true;
 	if (!v->offer_taken)
 		return;
 	v->offer_taken = false;

@@ -91,44 +91,42 @@ u32 guest_fetch(const struct vm *vm, const struct guest_fetch *f, u8 *bytes)
 }
 
 /*
- * Reads a word of RAM below 4 GiB; false: not there. The VMM's mapping of that part has no holes,
- * and what is no RAM to the guest has not just been walked or executed by it.
+ * RAM below 4 GiB; NULL: not there. The VMM's mapping of that part has no holes, and what is no RAM
+ * to the guest has not just been walked or executed by it.
  */
-static inline bool low_word(const struct vm *vm, u64 gpa, u64 *value)
+static const u8 *low_ram(const struct vm *vm, u64 gpa)
 {
-	if (gpa >= vm->low_bytes)
-		return false;
-	*value = *(const volatile u64 *)(VMM_RAM_BASE + gpa);
-	return true;
+	return gpa < vm->low_bytes ? (const u8 *)(VMM_RAM_BASE + gpa) : NULL;
 }
 
-/* On the path of most exits where the processor reports no lengths: hence a walk of its own. */
-static inline bool low_walk(const struct vm *vm, u64 entry, u64 linear, u64 *word)
+/* Follows four levels of tables to the page of `linear`. */
+static bool page_find(const struct vm *vm, struct guest_page *page, u64 cr3, u64 linear)
 {
+	u64 entry = cr3, offset;
 	u32 shift = 39;
-	u64 offset;
 
 	for (;; shift -= 9) {
-		u64 index = linear >> (shift - 3) & 0xff8;
-
-		if (!low_word(vm, (entry & PTE_ADDRESS) | index, &entry))
+		page->leaf = low_ram(vm, (entry & PTE_ADDRESS) + (linear >> shift & 0x1ff) * 8);
+		if (!page->leaf)
 			return false;
+		entry = guest_word(page->leaf);
 		if ((entry & (PTE_PRESENT | PTE_PAGE_SIZE)) != PTE_PRESENT || shift == PAGE_SHIFT)
 			break;
 	}
 	offset = BIT64(shift) - 1;
-	return (entry & PTE_PRESENT) &&
-	       low_word(vm, (entry & PTE_ADDRESS & ~offset) | (linear & offset), word);
+	page->cr3 = cr3;
+	page->entry = entry;
+	page->bytes = low_ram(vm, (entry & PTE_ADDRESS & ~offset) | (linear & offset & ~0xfffULL));
+	return (entry & PTE_PRESENT) && page->bytes;
 }
 
-bool guest_fetch_word(const struct vm *vm, u64 cr3, u64 linear, u64 *word)
+bool guest_page_find(const struct vm *vm, struct guest_page *page, u64 cr3, u64 linear)
 {
-	bool there;
+	bool found;
 
-	if (linear % PAGE_SIZE > PAGE_SIZE - sizeof(*word))
-		return false;
 	ring3_access_begin();
-	there = low_walk(vm, cr3, linear, word);
+	found = page_find(vm, page, cr3, linear);
 	ring3_access_end();
-	return there;
+	page->last = found ? linear | (PAGE_SIZE - 1) : 0;
+	return found;
 }

@@ -31,7 +31,7 @@ struct vcpu {
 	struct event pending;  /* to inject at the next entry */
 	bool nmi_pending;
 	bool triple_fault; /* an exception during a double fault's delivery */
-	bool events;	   /* something about events changed: decide again before the next entry */
+	bool events;	   /* anything here or in its thread changed: look before the next entry */
 	bool halted;	   /* waits in HLT */
 	bool offer_taken;  /* the guest took the interrupt that was offered */
 	int offered;	   /* the vector on offer, -1: none */

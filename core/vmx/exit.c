@@ -204,7 +204,7 @@ static void decode_cr(struct vcpu *v)
 	if (!control_register_write(v, vmread(VMCS_EXIT_QUALIFICATION)))
 		v->exit.reason = VM_EXIT_REFUSED_GP;
 	else /* it runs again: a breakpoint there has been taken */
-		vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
+		vmx_rflags_set(vmx_vcpu(v), vmx_vcpu(v)->rflags | RFLAGS_RF);
 }
 
 /* The deadline that it stood for has come, perhaps before the local APIC's own interrupt. */

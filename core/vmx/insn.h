@@ -9,13 +9,13 @@ enum vmx_result { VMX_OK, VMX_FAIL_INVALID, VMX_FAIL_VALID };
 #define VMX_RESULT(carry, zero) ((carry) ? VMX_FAIL_INVALID : (zero) ? VMX_FAIL_VALID : VMX_OK)
 
 #define DEFINE_VMX_POINTER(name)                                 \
-	static inline enum vmx_result name(hpa_t physical)       \
+	static inline enum vmx_result name(const hpa_t *region)  \
 	{                                                        \
 		bool carry, zero;                                \
                                                                  \
 		__asm__ volatile(#name " %2"                     \
 				 : "=@ccc"(carry), "=@ccz"(zero) \
-				 : "m"(physical.raw)             \
+				 : "m"(*region)                  \
 				 : "memory");                    \
 		return VMX_RESULT(carry, zero);                  \
 	}
@@ -24,12 +24,12 @@ DEFINE_VMX_POINTER(vmxon)
 DEFINE_VMX_POINTER(vmclear)
 DEFINE_VMX_POINTER(vmptrld)
 
-/* Of the current VMCS; a field that the processor does not have reads as zero. */
+/* Of the current VMCS; a field that the processor does not have reads as anything. */
 static inline u64 vmread(u32 field)
 {
-	u64 value = 0;
+	u64 value;
 
-	__asm__ volatile("vmread %1, %0" : "+r"(value) : "r"((u64)field) : "cc");
+	__asm__ volatile("vmread %1, %0" : "=r"(value) : "r"((u64)field) : "cc");
 	return value;
 }
 

@@ -39,10 +39,13 @@ static u64 cr4_hidden(const struct vcpu *v)
 	return ~cpuid_cr4_bits(v->cpuid);
 }
 
-void vmx_control_registers_init(const struct vcpu *v)
+void vmx_control_registers_init(struct vcpu *v)
 {
+	struct vmx_vcpu *x = vmx_vcpu(v);
+
+	x->cr4_mask = cr4_hidden(v) | CR4_MCE;
 	vmwrite(VMCS_CR0_MASK, cr0_mask());
-	vmwrite(VMCS_CR4_MASK, cr4_hidden(v) | CR4_MCE);
+	vmwrite(VMCS_CR4_MASK, x->cr4_mask);
 }
 
 /*
@@ -69,21 +72,19 @@ bool vmx_cr4_write(const struct vcpu *v, u64 value)
 	return true;
 }
 
-static u64 control_register(u32 value, u32 mask, u32 shadow)
+static u64 control_register(u32 value, u64 mask, u32 shadow)
 {
-	u64 masked = vmread(mask);
-
-	return (vmread(value) & ~masked) | (vmread(shadow) & masked);
+	return (vmread(value) & ~mask) | (vmread(shadow) & mask);
 }
 
 static u64 cr0_get(void)
 {
-	return control_register(VMCS_GUEST_CR0, VMCS_CR0_MASK, VMCS_CR0_SHADOW);
+	return control_register(VMCS_GUEST_CR0, cr0_mask(), VMCS_CR0_SHADOW);
 }
 
-static u64 cr4_get(void)
+static u64 cr4_get(const struct vmx_vcpu *x)
 {
-	return control_register(VMCS_GUEST_CR4, VMCS_CR4_MASK, VMCS_CR4_SHADOW);
+	return control_register(VMCS_GUEST_CR4, x->cr4_mask, VMCS_CR4_SHADOW);
 }
 
 /* Whether this vCPU's registers outside the VMCS are in the processor. */
@@ -115,9 +116,9 @@ u64 vmx_register_get(struct vcpu *v, enum vcpu_register which)
 	case VCPU_CR2:
 		return cr2_get(vmx_vcpu(v));
 	case VCPU_CR4:
-		return cr4_get();
+		return cr4_get(vmx_vcpu(v));
 	case VCPU_RFLAGS:
-		return vmread(VMCS_GUEST_RFLAGS);
+		return vmx_vcpu(v)->rflags;
 	default:
 		return field_get(SEG_DPL, vmread(VMCS_GUEST_ES_RIGHTS + 2 * SEG_SS));
 	}
@@ -127,7 +128,7 @@ void vmx_register_set(struct vcpu *v, enum vcpu_register which, u64 value)
 {
 	vmx_select(vmx_vcpu(v));
 	if (which == VCPU_RFLAGS)
-		vmwrite(VMCS_GUEST_RFLAGS, value);
+		vmx_rflags_set(vmx_vcpu(v), value);
 	else
 		cr2_set(vmx_vcpu(v), value);
 }
@@ -165,11 +166,11 @@ void vmx_state_get(struct vcpu *v, struct vcpu_state *state)
 
 	vmx_select(x);
 	state->rip = vmread(VMCS_GUEST_RIP);
-	state->rflags = vmread(VMCS_GUEST_RFLAGS);
+	state->rflags = x->rflags;
 	state->cr0 = cr0_get();
 	state->cr2 = cr2_get(x);
 	state->cr3 = vmread(VMCS_GUEST_CR3);
-	state->cr4 = cr4_get();
+	state->cr4 = cr4_get(x);
 	state->cr8 = lapic_cr8_get(&v->lapic);
 	state->efer = vmread(VMCS_GUEST_EFER);
 	state->dr6 = resident_dr6(v);
@@ -198,7 +199,7 @@ void vmx_state_set(struct vcpu *v, const struct vcpu_state *state)
 
 	vmx_select(x);
 	vmwrite(VMCS_GUEST_RIP, state->rip);
-	vmwrite(VMCS_GUEST_RFLAGS, state->rflags | RFLAGS_ONE);
+	vmx_rflags_set(x, state->rflags | RFLAGS_ONE);
 	vmwrite(VMCS_CR0_SHADOW, state->cr0 & cr0_mask());
 	vmwrite(VMCS_GUEST_CR0, cr0_real(state->cr0));
 	vmwrite(VMCS_GUEST_CR3, state->cr3);

@@ -61,6 +61,7 @@ static void registers_write(const struct vmx_registers *r)
 static enum err vmx_cpu_on(struct cpu *cpu)
 {
 	struct vmx_cpu *host = heap_try_alloc(sizeof(*host));
+	hpa_t region;
 	enum err err;
 
 	if (!host)
@@ -79,7 +80,8 @@ static enum err vmx_cpu_on(struct cpu *cpu)
 	cpu->virt = host;
 	write_cr0(vmx_cr0(read_cr0()));
 	write_cr4(vmx_cr4(read_cr4()));
-	if (vmxon(core_physical(host->vmxon)) != VMX_OK)
+	region = core_physical(host->vmxon);
+	if (vmxon(&region) != VMX_OK)
 		panic("VMXON was refused with VT-x enabled");
 	return ERR_OK;
 }
@@ -113,18 +115,6 @@ static void vmx_stage2_flush(struct vm *vm)
 {
 	if (vm->vcpu_count > 0)
 		invept(INVALIDATE_SINGLE, vmx_vcpu(vm->vcpus[0])->ept_pointer);
-}
-
-void vmx_select(struct vmx_vcpu *x)
-{
-	struct vmx_cpu *host = this_cpu()->virt;
-	enum vmx_result result;
-
-	if (host->current == x)
-		return;
-	result = vmptrld(core_physical(x->vmcs));
-	assert(result == VMX_OK);
-	host->current = x;
 }
 
 /* A new VMCS holds nothing in particular. */
@@ -174,7 +164,8 @@ static void controls_init(struct vcpu *v, struct vmx_vcpu *x)
 	vmwrite(VMCS_VPID, x->vpid);
 	vmwrite(VMCS_LINK_POINTER, LINK_POINTER_NONE);
 	vmwrite(VMCS_GUEST_PAT, PAT_RESET);
-	vmwrite(VMCS_PREEMPTION_TIMER, UINT32_MAX);
+	x->preemption_timer = UINT32_MAX;
+	vmwrite(VMCS_PREEMPTION_TIMER, x->preemption_timer);
 	if (vmx_caps.proc2 & PROC2_PAUSE_LOOP) {
 		vmwrite(VMCS_PAUSE_GAP, PAUSE_GAP);
 		vmwrite(VMCS_PAUSE_WINDOW, PAUSE_WINDOW);
@@ -194,7 +185,7 @@ static void vmx_vcpu_fini(struct vcpu *v)
 {
 	struct vmx_cpu *host = this_cpu()->virt;
 	struct vmx_vcpu *x = vmx_vcpu(v);
-	enum vmx_result result = vmclear(core_physical(x->vmcs));
+	enum vmx_result result = vmclear(&x->vmcs_hpa);
 
 	assert(result == VMX_OK);
 	assert(host->loaded != x); /* ring 3 asked for this: it has root mode's registers */
@@ -221,8 +212,9 @@ static enum err vmx_vcpu_init(struct vcpu *v)
 	x->proc = vmx_caps.proc;
 	x->vpid = (u16)(1 + v->vm->number * VM_VCPU_MAX + v->index);
 	x->ept_pointer = ept_pointer(v->vm);
+	x->vmcs_hpa = core_physical(x->vmcs);
 	*(u32 *)x->vmcs = vmx_caps.revision;
-	result = vmclear(core_physical(x->vmcs));
+	result = vmclear(&x->vmcs_hpa);
 	assert(result == VMX_OK);
 	vmx_select(x);
 	controls_init(v, x);
@@ -233,7 +225,7 @@ static enum err vmx_vcpu_init(struct vcpu *v)
 }
 
 /* Root mode's state of this CPU, and no stale translations of whoever had the same numbers. */
-static void cpu_enter(struct vmx_vcpu *x, struct cpu *cpu)
+NOINLINE static void cpu_enter(struct vmx_vcpu *x, struct cpu *cpu)
 {
 	struct vmx_cpu *host = cpu->virt;
 
@@ -268,11 +260,13 @@ static void vmx_release(struct cpu *cpu)
 	host->loaded = NULL;
 }
 
-static void registers_load(struct vmx_cpu *host, struct vmx_vcpu *x)
+/* The VMM may have changed RSP as well. */
+static void registers_load(struct vmx_cpu *host, struct vmx_vcpu *x, u64 rsp)
 {
 	if (host->loaded)
 		registers_read(&host->loaded->registers);
 	registers_write(&x->registers);
+	vmwrite(VMCS_GUEST_RSP, rsp);
 	host->loaded = x;
 }
 
@@ -292,17 +286,16 @@ static void proc_set(struct vmx_vcpu *x, u32 bit, bool on)
  */
 static void preemption_timer_set(struct vmx_vcpu *x, const struct cpu *cpu)
 {
-	bool arm = !(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF);
 	u64 ticks = UINT32_MAX, now;
 
-	if (!arm && !x->timer_armed)
-		return;
-	if (arm && cpu->timers.first) {
+	if (!(x->rflags & RFLAGS_IF) && cpu->timers.first) {
 		now = rdtsc();
 		ticks = cpu->timers.first->deadline > now ? cpu->timers.first->deadline - now : 0;
 		ticks = min_u64(ticks >> vmx_caps.timer_shift, UINT32_MAX);
 	}
-	x->timer_armed = arm;
+	if (ticks == x->preemption_timer)
+		return;
+	x->preemption_timer = (u32)ticks;
 	vmwrite(VMCS_PREEMPTION_TIMER, ticks);
 }
 
@@ -336,12 +329,16 @@ static struct event reinject_decode(u64 info)
 static void events_decode(struct vcpu *v, struct vmx_vcpu *x)
 {
 	u64 info = vmread(VMCS_VECTORING_EVENT);
-	bool interrupt =
-		(info & VMX_EVENT_VALID) && field_get(VMX_EVENT_TYPE, info) == VMX_EVENT_INTERRUPT;
+	bool interrupt;
 
-	v->reinject.type = EVENT_NONE;
-	if (info & VMX_EVENT_VALID)
+	if (!(info & VMX_EVENT_VALID) && !x->event_injected)
+		return;
+	interrupt =
+		(info & VMX_EVENT_VALID) && field_get(VMX_EVENT_TYPE, info) == VMX_EVENT_INTERRUPT;
+	if (info & VMX_EVENT_VALID) {
 		v->reinject = reinject_decode(info);
+		v->events = true;
+	}
 	x->event_injected = false;
 	if (x->interrupt_injected) {
 		x->interrupt_injected = false;
@@ -353,7 +350,7 @@ static void events_decode(struct vcpu *v, struct vmx_vcpu *x)
 	}
 }
 
-static void entry_refused(struct vcpu *v, const struct vmx_vcpu *x, enum vmx_result result)
+NOINLINE static void entry_refused(struct vcpu *v, const struct vmx_vcpu *x, enum vmx_result result)
 {
 	if (log_limit_take(&v->vm->log, v->vm->name))
 		vmx_insn_failure_log(v->vm->name, v->index, x->launched ? "VMRESUME" : "VMLAUNCH",
@@ -376,9 +373,7 @@ static void vmx_run(struct vcpu *v)
 	if (x->cpu != cpu)
 		cpu_enter(x, cpu);
 	if (host->loaded != x)
-		registers_load(host, x);
-	if (gpr[GPR_RSP] != x->rsp)
-		vmwrite(VMCS_GUEST_RSP, gpr[GPR_RSP]);
+		registers_load(host, x, gpr[GPR_RSP]);
 	preemption_timer_set(x, cpu);
 
 	result = vmx_enter(gpr, x->launched, &x->host_rsp);
@@ -386,8 +381,8 @@ static void vmx_run(struct vcpu *v)
 		entry_refused(v, x, result);
 		return;
 	}
-	x->rsp = vmread(VMCS_GUEST_RSP);
-	gpr[GPR_RSP] = x->rsp;
+	gpr[GPR_RSP] = vmread(VMCS_GUEST_RSP);
+	x->rflags = vmread(VMCS_GUEST_RFLAGS);
 	if (vmx_apic_delivers(x))
 		vmx_apic_collect(v);
 	events_decode(v, x);
@@ -397,21 +392,21 @@ static void vmx_run(struct vcpu *v)
 
 static bool vmx_insn_done(struct vcpu *v, u32 length)
 {
-	u64 rip, rflags;
+	struct vmx_vcpu *x = vmx_vcpu(v);
+	u64 rip, end;
 
-	vmx_select(vmx_vcpu(v));
+	vmx_select(x);
 	rip = vmread(VMCS_GUEST_RIP);
-	rflags = vmread(VMCS_GUEST_RFLAGS);
+	end = rip + length;
 	/* Outside 64-bit mode RIP has 32 bits. */
-	if (((rip + length) ^ rip) >> 32 && !(vmread(VMCS_GUEST_ES_RIGHTS + 2 * SEG_CS) & SEG_LONG))
-		rip = (u32)(rip + length);
-	else
-		rip += length;
-	vmwrite(VMCS_GUEST_RIP, rip);
+	if ((end ^ rip) >> 32 && !(vmread(VMCS_GUEST_ES_RIGHTS + 2 * SEG_CS) & SEG_LONG))
+		end = (u32)end;
+	vmwrite(VMCS_GUEST_RIP, end);
 	vmx_shadow_end();
-	if (rflags & RFLAGS_RF)
-		vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
-	if (!(rflags & RFLAGS_TF))
+	if (!(x->rflags & (RFLAGS_RF | RFLAGS_TF)))
+		return false;
+	vmx_rflags_set(x, x->rflags & ~RFLAGS_RF);
+	if (!(x->rflags & RFLAGS_TF))
 		return false;
 	/* Left pending, it would be lost beside an injected interrupt, and would not end HLT. */
 	vmx_debug_raised(v, DR6_BS | (vmread(VMCS_GUEST_PENDING_DEBUG) & DR6_BREAKS));
@@ -457,7 +452,7 @@ static bool is_open(u64 blocks)
 static bool vmx_intr_window(struct vcpu *v)
 {
 	vmx_select(vmx_vcpu(v));
-	return (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) && is_open(BLOCKED_SHADOW);
+	return (vmx_vcpu(v)->rflags & RFLAGS_IF) && is_open(BLOCKED_SHADOW);
 }
 
 static void vmx_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)

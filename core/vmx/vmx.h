@@ -1,10 +1,12 @@
 /* The VT-x back end's own structures; nothing outside this folder sees them. */
 #pragma once
 
+#include "core/cpu/cpu.h"
 #include "core/cpu/insn.h"
 #include "core/virt/vm.h"
 #include "core/vmx/insn.h"
 #include "core/vmx/vmcs.h"
+#include "lib/base/assert.h"
 
 /* What SYSCALL, SWAPGS and a page fault of ring 3 use; the VMCS does not switch it. */
 struct vmx_registers {
@@ -21,18 +23,21 @@ struct vmx_cpu {
 
 struct vmx_vcpu {
 	void *vmcs;
+	hpa_t vmcs_hpa;
 	struct cpu *cpu; /* where it ran last, with these translations; NULL: nowhere */
 	bool launched;
-	bool timer_armed;	 /* the preemption timer ends the run in time */
 	bool event_injected;	 /* the next entry takes an event in */
 	bool interrupt_injected; /* and it is the interrupt on offer */
-	u32 proc;		 /* primary controls, as they are in the VMCS */
-	u32 tpr_threshold;
 	u32 apic_mode; /* that the controls are set for; LAPIC_MODE_OFF: no APIC virtualization */
 	u16 vpid;
 	u64 ept_pointer;
-	u64 host_rsp; /* as it is in the VMCS */
-	u64 rsp;      /* the guest's, as it is in the VMCS */
+	/* As they are in the VMCS. */
+	u32 proc; /* primary controls */
+	u32 tpr_threshold;
+	u32 preemption_timer;
+	u64 cr4_mask;
+	u64 host_rsp;
+	u64 rflags;
 	struct vmx_registers registers;
 };
 
@@ -51,7 +56,23 @@ void vmx_exit_decode(struct vcpu *vcpu);
 void vmx_debug_raised(struct vcpu *vcpu, u64 causes);
 
 /* Makes this vCPU's VMCS the current one. */
-void vmx_select(struct vmx_vcpu *x);
+static inline void vmx_select(struct vmx_vcpu *x)
+{
+	struct vmx_cpu *host = this_cpu()->virt;
+	enum vmx_result result;
+
+	if (host->current == x)
+		return;
+	host->current = x;
+	result = vmptrld(&x->vmcs_hpa);
+	assert(result == VMX_OK);
+}
+
+static inline void vmx_rflags_set(struct vmx_vcpu *x, u64 value)
+{
+	x->rflags = value;
+	vmwrite(VMCS_GUEST_RFLAGS, value);
+}
 
 void vmx_state_get(struct vcpu *vcpu, struct vcpu_state *state);
 void vmx_state_set(struct vcpu *vcpu, const struct vcpu_state *state);
@@ -74,7 +95,7 @@ static inline bool vmx_apic_delivers(const struct vmx_vcpu *x)
 }
 
 /* CR0 and CR4 bits that the guest does not own, and what it sees of them. */
-void vmx_control_registers_init(const struct vcpu *vcpu);
+void vmx_control_registers_init(struct vcpu *vcpu);
 /* A MOV to CR0 or CR4 that touches them. False: it takes #GP(0). */
 bool vmx_cr0_write(u64 value);
 bool vmx_cr4_write(const struct vcpu *vcpu, u64 value);

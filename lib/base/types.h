@@ -100,6 +100,7 @@ static inline u64 max_u64(u64 a, u64 b)
 #define static_assert _Static_assert
 #define MUST_USE			__attribute__((warn_unused_result))
 #define NORETURN			__attribute__((noreturn))
+#define NOINLINE			__attribute__((noinline))
 #define PACKED				__attribute__((packed))
 #define ALIGNED(n)			__attribute__((aligned(n)))
 #define PRINTF_LIKE(text, first)	__attribute__((__format__(__printf__, text, first)))

@@ -41,21 +41,21 @@ bool vmwrite(u32 field, u64 value)
 	return true;
 }
 
-enum vmx_result vmxon(hpa_t physical)
+enum vmx_result vmxon(const hpa_t *region)
 {
-	fake_vmx.vmxon = physical;
+	fake_vmx.vmxon = *region;
 	return VMX_OK;
 }
 
-enum vmx_result vmclear(hpa_t physical)
+enum vmx_result vmclear(const hpa_t *region)
 {
-	fake_vmx.cleared = physical;
+	fake_vmx.cleared = *region;
 	return VMX_OK;
 }
 
-enum vmx_result vmptrld(hpa_t physical)
+enum vmx_result vmptrld(const hpa_t *region)
 {
-	fake_vmx.current = physical;
+	fake_vmx.current = *region;
 	return VMX_OK;
 }
 

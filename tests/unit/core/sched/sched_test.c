@@ -10,6 +10,7 @@
 #include "core/cpu/cpu.h"
 #include "core/sched/sched.h"
 #include "core/sys/process.h"
+#include "core/virt/vm.h"
 #include "lib/x86/registers.h"
 #include "tests/support/fake_backend.h"
 #include "tests/support/fake_devices.h"
@@ -196,6 +197,22 @@ static void a_deadline_is_not_starved(void **state)
 	assert_int_equal(ran[2], 1);
 }
 
+/* Its engine looks before it enters the guest again. */
+static void a_guest_is_told_to_look(void **state)
+{
+	struct vcpu vcpu = { 0 };
+
+	(void)state;
+	thread[0].vcpu = &vcpu;
+	sched_notify(&thread[0], 1);
+	assert_true(vcpu.events);
+	vcpu.events = false;
+	sched_set_deadline(&thread[0], 5000000);
+	fake_insn.tsc = 5000000;
+	timer_interrupt();
+	assert_true(vcpu.events);
+}
+
 static void block_first(u32 index)
 {
 	if (index == 0)
@@ -365,6 +382,7 @@ int main(void)
 						clear),
 		cmocka_unit_test_setup_teardown(a_woken_thread_is_not_starved, fresh, clear),
 		cmocka_unit_test_setup_teardown(a_deadline_is_not_starved, fresh, clear),
+		cmocka_unit_test_setup_teardown(a_guest_is_told_to_look, fresh, clear),
 		cmocka_unit_test_setup_teardown(blocking_gives_the_processor_away, fresh, clear),
 		cmocka_unit_test_setup_teardown(sleeps_when_nobody_is_ready, fresh, clear),
 		cmocka_unit_test_setup_teardown(notifications_add_up_and_wake_once, fresh, clear),

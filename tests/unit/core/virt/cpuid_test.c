@@ -7,14 +7,16 @@
 
 #include <cmocka.h>
 
-#include "core/virt/cpuid.h"
+#include "core/virt/vm.h"
 #include "lib/x86/registers.h"
+#include "tests/support/fake_backend.h"
 
 enum reg { EAX, EBX, ECX, EDX };
 
 static struct cpuid_table table;
 static struct cpuid_request request;
-static struct cpuid_context context;
+static struct vcpu vcpu;
+static struct vcpu_page page;
 
 static u32 reg_of(const struct cpuid_values *v, enum reg reg)
 {
@@ -23,9 +25,19 @@ static u32 reg_of(const struct cpuid_values *v, enum reg reg)
 	return all[reg];
 }
 
+static struct cpuid_values answer(u32 leaf, u32 subleaf)
+{
+	memset(page.gpr, 0xaa, sizeof(page.gpr));
+	page.gpr[GPR_RAX] = BIT64(32) | leaf; /* the upper halves do not count */
+	page.gpr[GPR_RCX] = BIT64(32) | subleaf;
+	cpuid_answer(&vcpu);
+	return (struct cpuid_values){ (u32)page.gpr[GPR_RAX], (u32)page.gpr[GPR_RBX],
+				      (u32)page.gpr[GPR_RCX], (u32)page.gpr[GPR_RDX] };
+}
+
 static u32 guest(u32 leaf, u32 subleaf, enum reg reg)
 {
-	struct cpuid_values v = cpuid_lookup(&table, leaf, subleaf, &context);
+	struct cpuid_values v = answer(leaf, subleaf);
 
 	return reg_of(&v, reg);
 }
@@ -73,7 +85,8 @@ static void build(struct cpuid_values (*host)(u32 leaf, u32 subleaf), u32 cpus, 
 	request = (struct cpuid_request){
 		.cpus = cpus, .tsc_khz = 2000000, .xcr0 = xcr0, .host = host
 	};
-	context = (struct cpuid_context){ .apic = true };
+	fake_backend_reset();
+	vcpu = (struct vcpu){ .cpuid = &table, .page = &page, .lapic.base = APIC_BASE_ENABLE };
 	memset(&table, 0xaa, sizeof(table)); /* the builder must not rely on zeroes */
 	cpuid_table_build(&table, &request);
 }
@@ -282,7 +295,7 @@ static void topology_of_1_to_64(void **state)
 		u32 shift;
 
 		build(host_ones, cpus, 3);
-		context.apic_id = cpus - 1;
+		vcpu.lapic.id = cpus - 1;
 		assert_int_equal(guest(1, 0, EBX) >> 16 & 0xff, cpus);
 		assert_int_equal(guest(1, 0, EBX) >> 24, cpus - 1);
 		assert_int_equal((guest(1, 0, EDX) & CPUID_1_EDX_HTT) != 0, cpus > 1);
@@ -309,6 +322,15 @@ static void topology_of_1_to_64(void **state)
 	}
 }
 
+static void apic_follows_its_base_register(void **state)
+{
+	(void)state;
+	build(host_ones, 1, 3);
+	assert_int_not_equal(guest(1, 0, EDX) & CPUID_1_EDX_APIC, 0);
+	vcpu.lapic.base = 0;
+	assert_int_equal(guest(1, 0, EDX) & CPUID_1_EDX_APIC, 0);
+}
+
 /* --- XSAVE */
 
 static void osxsave_follows_cr4(void **state)
@@ -316,7 +338,7 @@ static void osxsave_follows_cr4(void **state)
 	(void)state;
 	build(host_ones, 1, 7);
 	assert_int_equal(guest(1, 0, ECX) & CPUID_1_ECX_OSXSAVE, 0);
-	context.osxsave = true;
+	fake_backend.cr4 = CR4_OSXSAVE;
 	assert_int_not_equal(guest(1, 0, ECX) & CPUID_1_ECX_OSXSAVE, 0);
 }
 
@@ -342,7 +364,7 @@ static void xsave_sizes(void **state)
 	assert_int_equal(guest(0xd, 0, EAX), all);
 	assert_int_equal(guest(0xd, 0, EDX), 0);
 	for (u32 i = 0; i < ARRAY_SIZE(row); i++) {
-		context.xcr0 = row[i].xcr0;
+		vcpu.xcr0 = row[i].xcr0;
 		assert_int_equal(guest(0xd, 0, EBX), row[i].standard);
 		assert_int_equal(guest(0xd, 0, ECX), 2696); /* of all that could be enabled */
 		assert_int_equal(guest(0xd, 1, EBX), row[i].compact);
@@ -368,7 +390,7 @@ static void compact_states_may_be_aligned(void **state)
 {
 	(void)state;
 	build(host_aligned, 1, XCR0_X87 | XCR0_OPMASK | XCR0_ZMM_HI256);
-	context.xcr0 = XCR0_X87 | XCR0_OPMASK | XCR0_ZMM_HI256;
+	vcpu.xcr0 = XCR0_X87 | XCR0_OPMASK | XCR0_ZMM_HI256;
 	assert_int_equal(guest(0xd, 1, EBX), 576 + 64 + 512);
 }
 
@@ -386,7 +408,7 @@ static void no_xsave_no_leaf(void **state)
 {
 	(void)state;
 	build(host_bare, 1, 3);
-	context.xcr0 = 3;
+	vcpu.xcr0 = 3;
 	for (u32 subleaf = 0; subleaf < 3; subleaf++) {
 		for (enum reg reg = EAX; reg <= EDX; reg++)
 			assert_int_equal(guest(0xd, subleaf, reg), 0);
@@ -405,7 +427,7 @@ static void too_many_states(void **state)
 
 static void signature_at(u32 leaf, char *text)
 {
-	struct cpuid_values v = cpuid_lookup(&table, leaf, 0, &context);
+	struct cpuid_values v = answer(leaf, 0);
 
 	memcpy(text, &v.ebx, 4);
 	memcpy(text + 4, &v.ecx, 4);
@@ -453,6 +475,7 @@ int main(void)
 		cmocka_unit_test(nothing_leaks_that_no_row_names),
 		cmocka_unit_test(what_must_stay_hidden),
 		cmocka_unit_test(topology_of_1_to_64),
+		cmocka_unit_test(apic_follows_its_base_register),
 		cmocka_unit_test(osxsave_follows_cr4),
 		cmocka_unit_test(xsave_sizes),
 		cmocka_unit_test(compact_states_may_be_aligned),

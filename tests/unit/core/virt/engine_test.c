@@ -61,6 +61,7 @@ static int fresh(void **state)
 			      .page = &page,
 			      .counters = &counters,
 			      .cpuid = &cpuid_values,
+			      .events = true,
 			      .offered = OFFER_NONE,
 			      .extint = -1,
 			      .eoi_pending = -1,
@@ -178,8 +179,34 @@ static void nothing_to_finish(void **state)
 		assert_int_equal(fake_backend.insn_count, 0);
 		assert_int_equal(counters.to_vmm, 0);
 		assert_int_equal(vcpu.pending.type, EVENT_NONE);
-		assert_int_equal(vcpu.events,
-				 reasons[i] == VM_EXIT_WINDOW || reasons[i] == VM_EXIT_IRET);
+	}
+}
+
+/* One exit as set, then the processor is wanted otherwise. */
+static void run_until_resched(struct vcpu *v)
+{
+	v->exit = next_exit;
+	boot_cpu.resched = true;
+}
+
+static void a_window_decides_again(void **state)
+{
+	static const struct {
+		enum vm_exit_reason reason;
+		bool looks;
+	} rows[] = {
+		{ VM_EXIT_INTERRUPT, false }, { VM_EXIT_HOST_NMI, false }, { VM_EXIT_CPUID, false },
+		{ VM_EXIT_WINDOW, true },     { VM_EXIT_IRET, true },
+	};
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+		fresh(NULL);
+		fake_backend.on_run = run_until_resched;
+		run(rows[i].reason);
+		boot_cpu.resched = false;
+		assert_true(thread.in_guest);
+		assert_int_equal(vcpu.events, rows[i].looks);
 	}
 }
 
@@ -611,6 +638,7 @@ int main(void)
 		cmocka_unit_test_setup(the_emulator_gets_the_state, fresh),
 		cmocka_unit_test_setup(finished_in_the_core, fresh),
 		cmocka_unit_test_setup(nothing_to_finish, fresh),
+		cmocka_unit_test_setup(a_window_decides_again, fresh),
 		cmocka_unit_test_setup(a_host_interrupt_is_taken, fresh),
 		cmocka_unit_test_setup(refusals, fresh),
 		cmocka_unit_test_setup(an_intercepted_exception_goes_to_the_guest, fresh),

@@ -179,14 +179,6 @@ static void reinjection_comes_first(void **state)
 	assert_false(v->events);
 }
 
-static void reinjection_is_noticed_after_an_exit(void **state)
-{
-	(void)state;
-	v->reinject = (struct event){ EVENT_EXCEPTION, EXC_PF, true, 6 };
-	events_collect(v);
-	assert_true(v->events);
-}
-
 /* --- NMI */
 
 static void exception_before_nmi(void **state)
@@ -577,7 +569,6 @@ int main(void)
 		cmocka_unit_test_setup(interrupted_nmi_is_benign, fresh),
 		cmocka_unit_test_setup(exception_goes_in_once, fresh),
 		cmocka_unit_test_setup(reinjection_comes_first, fresh),
-		cmocka_unit_test_setup(reinjection_is_noticed_after_an_exit, fresh),
 		cmocka_unit_test_setup(exception_before_nmi, fresh),
 		cmocka_unit_test_setup(nmi_waits_for_its_window, fresh),
 		cmocka_unit_test_setup(nmi_ignores_the_interrupt_flag, fresh),

@@ -8,9 +8,9 @@
 
 enum vmx_result { VMX_OK, VMX_FAIL_INVALID, VMX_FAIL_VALID };
 
-enum vmx_result vmxon(hpa_t physical);
-enum vmx_result vmclear(hpa_t physical);
-enum vmx_result vmptrld(hpa_t physical);
+enum vmx_result vmxon(const hpa_t *region);
+enum vmx_result vmclear(const hpa_t *region);
+enum vmx_result vmptrld(const hpa_t *region);
 u64 vmread(u32 field);
 bool vmwrite(u32 field, u64 value);
 
