@@ -170,10 +170,11 @@ static void check_pit_irq(void)
 	check(tsc_to_us(rdtsc() - start) >= 8900, "ten ticks of 1 ms in %lu us",
 	      tsc_to_us(rdtsc() - start));
 	irq_disable();
-	pit_start(0, 0, 2386); /* 2 ms */
-	start = rdtsc();
+	pit_start(0, 0, 0xffff);
 	irq_open_window(); /* an edge of mode 2 may still be there */
 	irq_count[IRQ_PIT] = 0;
+	start = rdtsc();
+	pit_start(0, 0, 2386); /* 2 ms, which may be over when this vCPU runs on */
 	irq_enable();
 	check(wait_for_count(&irq_count[IRQ_PIT], 1, LATE_US), "PIT mode 0 fires");
 	check(tsc_to_us(last_tsc - start) >= 1950, "PIT mode 0 after %lu us",
