@@ -47,8 +47,8 @@ NOINLINE static u32 length_read(struct vcpu *v, const struct vmcb *vmcb,
 }
 
 /* Nearly every instruction that exits is in 64-bit code and has no prefixes. */
-static bool is_plain(const struct vcpu *v, const struct vmcb *vmcb,
-		     const struct insn_opcode *opcode)
+static inline bool is_plain(const struct vcpu *v, const struct vmcb *vmcb,
+			    const struct insn_opcode *opcode)
 {
 	const struct vmcb_save *save = &vmcb->save;
 	u64 word;
@@ -69,7 +69,8 @@ NOINLINE static u32 length_search(struct vcpu *v, const struct vmcb *vmcb,
 	return length_read(v, vmcb, opcode);
 }
 
-static u32 length_find(struct vcpu *v, const struct vmcb *vmcb, const struct insn_opcode *opcode)
+NOINLINE static u32 length_find(struct vcpu *v, const struct vmcb *vmcb,
+				const struct insn_opcode *opcode)
 {
 	if (svm_features.flags & SVM_FEATURE_NRIPS)
 		return (u32)(vmcb->control.next_rip - vmcb->save.rip);

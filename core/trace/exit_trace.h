@@ -35,14 +35,14 @@ static inline u32 vcpu_trace_id(u32 vm_number, u32 vcpu_index)
 	return vm_number << 16 | vcpu_index;
 }
 
-static inline void exit_trace_add(struct exit_trace *trace, u32 vcpu, const struct vm_exit *exit)
+static inline void exit_trace_add(struct exit_trace *trace, u32 vcpu, u32 reason, u64 detail)
 {
 	struct exit_record *record = (struct exit_record *)(void *)&trace->words[trace->next];
 
 	trace->next += EXIT_RECORD_WORDS;
 	record->vcpu = vcpu;
-	record->reason = exit->reason;
-	record->detail = exit->unknown.code;
+	record->reason = reason;
+	record->detail = detail;
 	__asm__ volatile("rdtsc" : "=a"(record->tsc_low), "=d"(record->tsc_high));
 }
 

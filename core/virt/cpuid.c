@@ -138,7 +138,7 @@ static void build_caches(struct cpuid_table *t, const struct cpuid_request *r)
 }
 
 /* Bytes of an XSAVE area for the states of `xcr0`: at fixed offsets, or one behind the other. */
-NOINLINE static u32 xsave_bytes(const struct cpuid_table *t, u64 xcr0, bool compacted)
+static u32 xsave_bytes(const struct cpuid_table *t, u64 xcr0, bool compacted)
 {
 	u32 bytes = XSAVE_LEGACY_BYTES;
 
@@ -225,11 +225,15 @@ static const struct cpuid_values *find(const struct cpuid_table *t, u32 leaf, u3
 	return leaf == LEAF_TIMING ? &t->timing : &zero;
 }
 
-/* What the table cannot know: it depends on the vCPU, at the moment of the instruction. */
-static void answer_live(struct vcpu *v, u32 leaf, u32 subleaf)
+/* Subleaf 1 counts supervisor states too, of which a guest has none. */
+NOINLINE static void xsave_answer(struct vcpu *v, u64 *gpr, bool compacted)
 {
-	u64 *gpr = v->page->gpr;
+	gpr[GPR_RBX] = xsave_bytes(v->cpuid, resident_xcr0(v), compacted);
+}
 
+/* What the table cannot know: it depends on the vCPU, at the moment of the instruction. */
+static void answer_live(struct vcpu *v, u64 *gpr, u32 leaf, u32 subleaf)
+{
 	if (leaf == CPUID_FEATURES) {
 		gpr[GPR_RBX] |= field_set(FEATURES_EBX_APIC_ID, 0, v->lapic.id);
 		if (!lapic_enabled(&v->lapic))
@@ -240,12 +244,11 @@ static void answer_live(struct vcpu *v, u32 leaf, u32 subleaf)
 		gpr[GPR_RCX] |= subleaf & 0xff;
 		gpr[GPR_RDX] = v->lapic.id;
 	} else if (leaf == CPUID_XSAVE && subleaf <= 1 && v->cpuid->basic[CPUID_XSAVE].eax != 0) {
-		/* Subleaf 1 counts supervisor states too, of which a guest has none. */
-		gpr[GPR_RBX] = xsave_bytes(v->cpuid, resident_xcr0(v), subleaf == 1);
+		xsave_answer(v, gpr, subleaf == 1);
 	}
 }
 
-void cpuid_answer(struct vcpu *v)
+enum verdict cpuid_exit(struct vcpu *v)
 {
 	u64 *gpr = v->page->gpr;
 	u32 leaf = (u32)gpr[GPR_RAX], subleaf = (u32)gpr[GPR_RCX];
@@ -255,7 +258,8 @@ void cpuid_answer(struct vcpu *v)
 	gpr[GPR_RBX] = values->ebx;
 	gpr[GPR_RCX] = values->ecx;
 	gpr[GPR_RDX] = values->edx;
-	answer_live(v, leaf, subleaf);
+	answer_live(v, gpr, leaf, subleaf);
+	return INSN_DONE;
 }
 
 u64 cpuid_cr4_bits(const struct cpuid_table *t)

@@ -1,6 +1,7 @@
 /* What CPUID tells a guest: built once per VM from the policy rows, then only looked up. */
 #pragma once
 
+#include "core/virt/verdict.h"
 #include "lib/base/types.h"
 
 #define CPUID_BASIC_LEAVES    0x10
@@ -34,8 +35,8 @@ struct cpuid_request {
 
 void cpuid_table_build(struct cpuid_table *table, const struct cpuid_request *request);
 
-/* Executes CPUID for a guest; what the policy does not name is zero. */
-void cpuid_answer(struct vcpu *vcpu);
+/* Handles the exit; what the policy does not name is zero. */
+enum verdict cpuid_exit(struct vcpu *vcpu);
 
 /* The bits of CR4 that belong to what the table offers: a guest may set these and no others. */
 u64 cpuid_cr4_bits(const struct cpuid_table *table);

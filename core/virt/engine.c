@@ -7,26 +7,14 @@
 #include "core/trace/log.h"
 #include "core/virt/events.h"
 #include "core/virt/resident.h"
+#include "core/virt/verdict.h"
 #include "lib/x86/registers.h"
 
 #define INSN_LENGTH_MAX 15U
 
-/* What a handler wants; none of them touches RIP, the interrupt shadow or single-step. */
-enum verdict {
-	RESUME,	   /* enter again as things are */
-	INSN_DONE, /* the instruction is finished */
-	TO_VMM,	   /* the VMM must handle it */
-};
-
 static u64 low32(u64 value)
 {
 	return value & 0xffffffff;
-}
-
-static enum verdict exit_cpuid(struct vcpu *v)
-{
-	cpuid_answer(v);
-	return INSN_DONE;
 }
 
 static enum verdict raise_gp(struct vcpu *v)
@@ -201,7 +189,7 @@ static enum verdict exit_stop(struct vcpu *v)
 }
 
 static enum verdict (*const handlers[VM_EXIT_COUNT])(struct vcpu *v) = {
-	[VM_EXIT_NONE] = exit_nothing,	    [VM_EXIT_CPUID] = exit_cpuid,
+	[VM_EXIT_NONE] = exit_nothing,	    [VM_EXIT_CPUID] = cpuid_exit,
 	[VM_EXIT_HLT] = exit_hlt,	    [VM_EXIT_INTERRUPT] = exit_interrupt,
 	[VM_EXIT_HOST_NMI] = exit_nothing,  [VM_EXIT_WINDOW] = exit_window,
 	[VM_EXIT_IRET] = exit_window,	    [VM_EXIT_EXCEPTION] = exit_exception,
@@ -288,13 +276,15 @@ void engine_run(struct vcpu *v)
 	resident_load(v);
 	while (!cpu->resched && !(v->events && run_is_over(v))) {
 		enum verdict verdict;
+		u32 reason;
 
 		backend->run(v);
-		exit_trace_add(&cpu->exits, v->trace_id, &v->exit);
-		v->counters->exits[v->exit.reason]++;
+		reason = v->exit.reason;
+		exit_trace_add(&cpu->exits, v->trace_id, reason, v->exit.unknown.code);
+		v->counters->exits[reason]++;
 		if (v->events)
 			events_collect(v);
-		verdict = handlers[v->exit.reason](v);
+		verdict = handlers[reason](v);
 		if (verdict == INSN_DONE) {
 			insn_done(v, v->exit.insn_length);
 		} else if (verdict == TO_VMM) {

@@ -30,7 +30,7 @@ static struct cpuid_values answer(u32 leaf, u32 subleaf)
 	memset(page.gpr, 0xaa, sizeof(page.gpr));
 	page.gpr[GPR_RAX] = BIT64(32) | leaf; /* the upper halves do not count */
 	page.gpr[GPR_RCX] = BIT64(32) | subleaf;
-	cpuid_answer(&vcpu);
+	assert_int_equal(cpuid_exit(&vcpu), INSN_DONE);
 	return (struct cpuid_values){ (u32)page.gpr[GPR_RAX], (u32)page.gpr[GPR_RBX],
 				      (u32)page.gpr[GPR_RCX], (u32)page.gpr[GPR_RDX] };
 }
