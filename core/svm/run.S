@@ -54,9 +54,6 @@ svm_enter:
 	movq %r13, GPR_OFFSET_R13(%rax)
 	movq %r14, GPR_OFFSET_R14(%rax)
 	movq %r15, GPR_OFFSET_R15(%rax)
-	stgi
-	cli
-	cld
 	addq $16, %rsp
 	popq %r15
 	popq %r14
@@ -64,6 +61,9 @@ svm_enter:
 	popq %r12
 	popq %rbp
 	popq %rbx
+	stgi /* with the caller's RBP back: a trace from an interrupt here finds its frames */
+	cli
+	cld
 	retq
 
 	.section .note.GNU-stack, "", @progbits
