@@ -31,8 +31,7 @@ static bool vmx_preflight(void)
 {
 	if (!vmx_feature_control_ok() || !vmx_caps_read())
 		return false;
-	/* Asked for, until it is known why a guest under much serial input stalls (CAVEATS.md). */
-	vmx_caps.apicv &= boot_option("apic-virtualization");
+	vmx_caps.apicv &= !boot_option("no-apic-virtualization");
 	log_info("VT-x: EPT%s%s%s%s%s", vmx_caps.page_1g ? ", 1 GiB pages" : "",
 		 vmx_caps.ept_dirty ? ", accessed and dirty bits" : "",
 		 vmx_caps.preemption_timer ? ", preemption timer" : "",

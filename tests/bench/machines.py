@@ -69,7 +69,7 @@ def write_manifest(folder, name, kernel, memory, initrd=None):
 def ringfence_loaded(folder, manifest):
     files = folder / "files"
     call(BUILD / "ringfence-image", "--manifest", manifest, "--output", files)
-    modules = [f"{BUILD / 'core.elf'} emulator-exit apic-virtualization"]
+    modules = [f"{BUILD / 'core.elf'} emulator-exit"]
     modules += [f"{BUILD / program}.elf {program}" for program in ("supervisor", "vmm")]
     modules += [f"{files / 'manifest.bin'} manifest"]
     for number in range(len(list(files.glob("file-*")))):
@@ -83,7 +83,7 @@ def ringfence_image(folder, manifest):
     command = [BUILD / "ringfence-image", "--manifest", manifest, "--iso", iso]
     for program in ("core", "supervisor", "vmm"):
         command += [f"--{program}", BUILD / f"{program}.elf"]
-    call(*command, "--core-cmdline", "emulator-exit apic-virtualization")
+    call(*command, "--core-cmdline", "emulator-exit")
     return iso
 
 

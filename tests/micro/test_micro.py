@@ -19,7 +19,6 @@ from models import GUESTS, MODELS, REFUSED  # noqa: E402  pylint: disable=wrong-
 
 LOGS = console.BUILD / "test" / "micro"
 SECONDS = 180
-CORE_CMDLINE = "emulator-exit apic-virtualization"
 
 # These measure time or have a second copy to disturb: a boot of their own, with fewer neighbours.
 TIMED = ["fpu", "hlt", "interrupts", "timer"]
@@ -57,7 +56,7 @@ def options_of(cpu):
 
 def boot(group, cpu, folder, log):
     """Runs a group until all its VMs have ended, or for SECONDS."""
-    iso = console.make_iso(folder, vms_of(group, cpu), CORE_CMDLINE)
+    iso = console.make_iso(folder, vms_of(group, cpu), "emulator-exit")
     machine = console.boot_iso(log, iso, memory=1024, **options_of(cpu))
     try:
         machine.wait(SECONDS)

@@ -66,7 +66,8 @@ def write_manifest(folder, vms):
     return manifest
 
 
-def make_iso(folder, vms, core_cmdline="emulator-exit"):
+def make_iso(folder, vms, core_cmdline="emulator-exit no-apic-virtualization"):
+    """Bochs' virtual interrupts are nothing for an operating system, see docs/emulators.md."""
     iso = folder / "ringfence.iso"
     command = [BUILD / "ringfence-image", "--manifest", write_manifest(folder, vms), "--iso", iso]
     for program in ("core", "supervisor", "vmm"):
