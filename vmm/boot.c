@@ -85,6 +85,7 @@ static void kernel_load(struct vmm *v)
 		.e820 = &e820,
 		.rsdp = ACPI_RSDP,
 	};
+	struct vcpu_page *page = (struct vcpu_page *)VMM_VCPU_BASE;
 	struct load_result result;
 
 	e820_build(&e820, c->vm.memory_bytes);
@@ -92,7 +93,7 @@ static void kernel_load(struct vmm *v)
 		vmm_end(v, VM_END_CRASH, 0, "kernel not loaded: %s (%s, needs %lu MiB)", result.why,
 			result.format ? result.format : "unknown format",
 			result.needed_bytes / MIB);
-	memcpy(v->page->gpr, result.gpr, sizeof(v->page->gpr));
+	memcpy(page->gpr, result.gpr, sizeof(page->gpr));
 	if (syscall2(SYSCALL_vcpu_set_state, 0, (u64)&result.state))
 		vmm_end(v, VM_END_CRASH, 0, "the core refuses the kernel's initial state");
 }

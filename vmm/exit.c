@@ -7,14 +7,14 @@
 #include "vmm/emul/task_switch.h"
 #include "vmm/vmm.h"
 
-static void reply_done(struct vmm *v, u32 length)
+static void reply_done(struct vmm_vcpu *v, u32 length)
 {
 	v->page->reply = VCPU_REPLY_DONE;
 	v->page->insn_length = length;
 	v->page->set_rflags = 0;
 }
 
-static void reply_exception(struct vmm *v, const struct emul_exception *e)
+static void reply_exception(struct vmm_vcpu *v, const struct emul_exception *e)
 {
 	v->page->reply = VCPU_REPLY_EXCEPTION;
 	v->page->vector = e->vector;
@@ -46,8 +46,8 @@ static void bytes_copy(void *to, const void *from, unsigned bytes)
 
 static bool memory_read(void *owner, gpa_t gpa, void *data, unsigned bytes)
 {
-	const struct vmm *v = owner;
-	const u8 *ram = vmm_ram(v, gpa, bytes);
+	const struct vmm_vcpu *v = owner;
+	const u8 *ram = vmm_ram(v->vmm, gpa, bytes);
 	u64 value = ~0ULL;
 	bool there = true;
 
@@ -58,15 +58,15 @@ static bool memory_read(void *owner, gpa_t gpa, void *data, unsigned bytes)
 	if (is_apic(gpa))
 		value = apic_read(gpa);
 	else
-		there = board_mmio_read((struct board *)(uintptr_t)&v->board, gpa, bytes, &value);
+		there = board_mmio_read(&v->vmm->board, gpa, bytes, &value);
 	bytes_copy(data, &value, bytes);
 	return there;
 }
 
 static bool memory_write(void *owner, gpa_t gpa, const void *data, unsigned bytes)
 {
-	struct vmm *v = owner;
-	u8 *ram = vmm_ram(v, gpa, bytes);
+	struct vmm_vcpu *v = owner;
+	u8 *ram = vmm_ram(v->vmm, gpa, bytes);
 	u64 value = 0;
 
 	if (ram) {
@@ -78,12 +78,13 @@ static bool memory_write(void *owner, gpa_t gpa, const void *data, unsigned byte
 		syscall2(SYSCALL_apic_write, gpa.raw % PAGE_SIZE, value);
 		return true;
 	}
-	return board_mmio_write(&v->board, gpa, bytes, value);
+	return board_mmio_write(&v->vmm->board, gpa, bytes, value);
 }
 
 static bool memory_swap(void *owner, gpa_t gpa, u64 *expected, u64 desired, unsigned bytes)
 {
-	u8 *ram = vmm_ram(owner, gpa, bytes);
+	const struct vmm_vcpu *v = owner;
+	u8 *ram = vmm_ram(v->vmm, gpa, bytes);
 
 	if (!ram)
 		return false;
@@ -102,28 +103,28 @@ static bool memory_swap(void *owner, gpa_t gpa, u64 *expected, u64 desired, unsi
 
 static u32 port_in(void *owner, u16 port, unsigned bytes)
 {
-	struct vmm *v = owner;
+	struct vmm_vcpu *v = owner;
 
-	return board_port_read(&v->board, port, bytes);
+	return board_port_read(&v->vmm->board, port, bytes);
 }
 
 static void port_out(void *owner, u16 port, u32 value, unsigned bytes)
 {
-	struct vmm *v = owner;
+	struct vmm_vcpu *v = owner;
 
-	board_port_write(&v->board, port, bytes, value);
+	board_port_write(&v->vmm->board, port, bytes, value);
 }
 
-static void unsupported(struct vmm *v, const struct emul_outcome *o)
+static void unsupported(struct vmm_vcpu *v, const struct emul_outcome *o)
 {
 	const u8 *b = o->bytes;
 
-	vmm_end(v, VM_END_CRASH, 0,
+	vmm_end(v->vmm, VM_END_CRASH, 0,
 		"cannot emulate the instruction at rip %lx (%s): %02x %02x %02x %02x %02x %02x",
 		v->page->state.rip, o->reason, b[0], b[1], b[2], b[3], b[4], b[5]);
 }
 
-static struct emul_env emul_env(struct vmm *v)
+static struct emul_env emul_env(struct vmm_vcpu *v)
 {
 	return (struct emul_env){
 		.memory = { v, memory_read, memory_write, memory_swap },
@@ -132,18 +133,18 @@ static struct emul_env emul_env(struct vmm *v)
 	};
 }
 
-static struct emul emul_of(const struct vmm *v, const struct emul_env *env)
+static struct emul emul_of(const struct vmm_vcpu *v, const struct emul_env *env)
 {
 	return (struct emul){
 		.state = &v->page->state,
 		.gpr = v->page->gpr,
 		.env = env,
-		.physical_bits = v->physical_bits,
+		.physical_bits = v->vmm->physical_bits,
 	};
 }
 
 /* An instruction that touched a device: decode and execute it here. */
-static void exit_emulate(struct vmm *v)
+static void exit_emulate(struct vmm_vcpu *v)
 {
 	const struct emul_env env = emul_env(v);
 	struct emul emul = emul_of(v, &env);
@@ -165,21 +166,21 @@ static void exit_emulate(struct vmm *v)
 	}
 }
 
-static void exit_mmio(struct vmm *v)
+static void exit_mmio(struct vmm_vcpu *v)
 {
 	if (v->page->exit.mmio.access & MMIO_FETCH)
-		vmm_end(v, VM_END_CRASH, 0,
+		vmm_end(v->vmm, VM_END_CRASH, 0,
 			"the guest runs code at %lx, where there is no memory (rip %lx)",
 			v->page->exit.mmio.gpa, v->page->state.rip);
 	if (v->page->exit.mmio.access & MMIO_EVENT)
-		vmm_end(v, VM_END_CRASH, 0,
+		vmm_end(v->vmm, VM_END_CRASH, 0,
 			"an event's delivery needs %lx, where there is no memory (rip %lx)",
 			v->page->exit.mmio.gpa, v->page->state.rip);
 	exit_emulate(v);
 }
 
 /* IN leaves the register's upper bytes alone, except that 4 bytes clear the upper half. */
-static void io_in(struct vmm *v, u32 value, unsigned bytes)
+static void io_in(struct vmm_vcpu *v, u32 value, unsigned bytes)
 {
 	u64 *rax = &v->page->gpr[GPR_RAX];
 
@@ -189,7 +190,7 @@ static void io_in(struct vmm *v, u32 value, unsigned bytes)
 		*rax = field_set(BITS64(8 * bytes - 1, 0), *rax, value);
 }
 
-static void exit_io(struct vmm *v)
+static void exit_io(struct vmm_vcpu *v)
 {
 	u16 port = v->page->exit.io.port;
 	unsigned bytes = v->page->exit.io.size;
@@ -199,24 +200,24 @@ static void exit_io(struct vmm *v)
 		return;
 	}
 	if (v->page->exit.io.in)
-		io_in(v, board_port_read(&v->board, port, bytes), bytes);
+		io_in(v, board_port_read(&v->vmm->board, port, bytes), bytes);
 	else
-		board_port_write(&v->board, port, bytes, v->page->exit.io.value);
+		board_port_write(&v->vmm->board, port, bytes, v->page->exit.io.value);
 	reply_done(v, v->page->exit.insn_length);
 }
 
-static void exit_msr(struct vmm *v)
+static void exit_msr(struct vmm_vcpu *v)
 {
 	const struct emul_exception gp = { .vector = EXC_GP };
 
 	if (v->page->exit.msr.write &&
-	    pvclock_msr_write(v, v->page->exit.msr.index, v->page->exit.msr.value))
+	    pvclock_msr_write(v->vmm, v->page->exit.msr.index, v->page->exit.msr.value))
 		reply_done(v, v->page->exit.insn_length);
 	else
 		reply_exception(v, &gp);
 }
 
-static void exit_task_switch(struct vmm *v)
+static void exit_task_switch(struct vmm_vcpu *v)
 {
 	const struct emul_env env = emul_env(v);
 	const struct emul emul = emul_of(v, &env);
@@ -224,8 +225,8 @@ static void exit_task_switch(struct vmm *v)
 	struct vcpu_state next;
 	enum task_result result = task_switch(&emul, &v->page->exit, &next, &exception);
 
-	if (result != TASK_REFUSED && syscall2(SYSCALL_vcpu_set_state, 0, (u64)&next))
-		vmm_end(v, VM_END_CRASH, 0, "the core refuses the state of task %x",
+	if (result != TASK_REFUSED && syscall2(SYSCALL_vcpu_set_state, v->index, (u64)&next))
+		vmm_end(v->vmm, VM_END_CRASH, 0, "the core refuses the state of task %x",
 			v->page->exit.task.selector);
 	if (result == TASK_REFUSED || result == TASK_FAULTED)
 		reply_exception(v, &exception);
@@ -234,36 +235,36 @@ static void exit_task_switch(struct vmm *v)
 			result == TASK_TRAPPED ? VCPU_REPLY_SWITCHED_TRAP : VCPU_REPLY_SWITCHED;
 }
 
-static void exit_intr_ack(struct vmm *v)
+static void exit_intr_ack(struct vmm_vcpu *v)
 {
-	v->page->vector = board_intr_ack(&v->board);
+	v->page->vector = board_intr_ack(&v->vmm->board);
 	v->page->reply = VCPU_REPLY_INTR;
 }
 
-static void exit_eoi(struct vmm *v)
+static void exit_eoi(struct vmm_vcpu *v)
 {
-	board_eoi(&v->board, (u8)v->page->exit.eoi.vector);
+	board_eoi(&v->vmm->board, (u8)v->page->exit.eoi.vector);
 }
 
-static void exit_shutdown(struct vmm *v)
+static void exit_shutdown(struct vmm_vcpu *v)
 {
-	vmm_end(v, VM_END_CRASH, 0, "triple fault");
+	vmm_end(v->vmm, VM_END_CRASH, 0, "triple fault");
 }
 
-static void exit_fatal(struct vmm *v)
+static void exit_fatal(struct vmm_vcpu *v)
 {
-	vmm_end(v, VM_END_CRASH, 0, "exit '%s', code %lx", vm_exit_name(v->page->exit.reason),
+	vmm_end(v->vmm, VM_END_CRASH, 0, "exit '%s', code %lx", vm_exit_name(v->page->exit.reason),
 		v->page->exit.unknown.code);
 }
 
-static void exit_none(struct vmm *v)
+static void exit_none(struct vmm_vcpu *v)
 {
 	(void)v;
 }
 
-void exit_handle(struct vmm *v)
+void exit_handle(struct vmm_vcpu *v)
 {
-	static void (*const handlers[VM_EXIT_COUNT])(struct vmm * v) = {
+	static void (*const handlers[VM_EXIT_COUNT])(struct vmm_vcpu * v) = {
 		[VM_EXIT_TASK_SWITCH] = exit_task_switch,
 		[VM_EXIT_NONE] = exit_none,
 		[VM_EXIT_IO] = exit_io,

@@ -1,4 +1,4 @@
-/* A VMM's main thread: vCPU 0, and everything the VM's devices have to do in time. */
+/* A VMM's threads, one a vCPU: exits, and everything the VM's devices have to do in time. */
 #include "vmm/vmm.h"
 
 #include "lib/abi/layout.h"
@@ -101,10 +101,58 @@ static u32 physical_bits(void)
 	return (u32)field_get(CPUID_EXT8_EAX_PHYSICAL, eax);
 }
 
+/*
+ * One lock for the whole VMM. A thread that does not get it sleeps for a moment: the holder may be
+ * waiting for this very processor.
+ */
+static void vmm_lock(struct vmm *v)
+{
+	while (__atomic_exchange_n(&v->lock, 1, __ATOMIC_ACQUIRE) != 0)
+		syscall1(SYSCALL_wait, 0);
+}
+
+static void vmm_unlock(struct vmm *v)
+{
+	__atomic_store_n(&v->lock, 0, __ATOMIC_RELEASE);
+}
+
+/* The life of a vCPU's thread, which holds the lock when it comes here. */
+static NORETURN void vcpu_loop(struct vmm *v, u64 index)
+{
+	struct vmm_vcpu vcpu = { v, index,
+				 (struct vcpu_page *)(VMM_VCPU_BASE + index * PAGE_SIZE) };
+
+	for (;;) {
+		u64 deadline;
+
+		devices_run(v);
+		deadline = deadline_tsc(v);
+		vmm_unlock(v);
+		syscall1(SYSCALL_vcpu_run, deadline);
+		vmm_lock(v);
+		exit_handle(&vcpu);
+	}
+}
+
+/* Where the thread of another vCPU begins; the core gives its index. */
+static NORETURN void vcpu_main(u64 index)
+{
+	vmm_lock(&vmm);
+	vcpu_loop(&vmm, index);
+}
+
+/* They wait for their start-up message. */
+static void vcpus_start(struct vmm *v)
+{
+	for (u64 i = 1; i < v->channel->config.vm.cpus; i++) {
+		if (syscall2(SYSCALL_thread_start, i, (u64)vcpu_main))
+			vmm_end(v, VM_END_CRASH, 0, "no memory for the thread of processor %lu", i);
+	}
+}
+
 int main(void)
 {
 	vmm.channel = (struct vm_channel *)VMM_CHANNEL_BASE;
-	vmm.page = (struct vcpu_page *)VMM_VCPU_BASE;
 	vmm.tsc_khz = vmm.channel->config.tsc_khz;
 	vmm.tsc_base = ring3_tsc();
 	vmm.low_ram_end = e820_low_ram_end(vmm.channel->config.vm.memory_bytes);
@@ -112,10 +160,8 @@ int main(void)
 	vmm.physical_bits = physical_bits();
 	vmm.deadline_ns = DEV_NEVER;
 	vmm.deadline_tsc = WAIT_FOREVER;
+	vmm_lock(&vmm);
 	vmm_boot(&vmm);
-	for (;;) {
-		devices_run(&vmm);
-		syscall1(SYSCALL_vcpu_run, deadline_tsc(&vmm));
-		exit_handle(&vmm);
-	}
+	vcpus_start(&vmm);
+	vcpu_loop(&vmm, 0);
 }

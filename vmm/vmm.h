@@ -8,7 +8,7 @@
 
 struct vmm {
 	struct vm_channel *channel;
-	struct vcpu_page *page; /* of vCPU 0 */
+	u32 lock; /* of everything below and of the board: who has left its guest holds it */
 	struct board board;
 	u64 low_ram_end, high_ram_bytes;
 	u64 tsc_khz;
@@ -19,6 +19,13 @@ struct vmm {
 	u64 deadline_tsc;
 	bool console_full; /* output waits for room in the ring */
 	bool output_new;   /* tell the supervisor before the next run */
+};
+
+/* One vCPU's thread. */
+struct vmm_vcpu {
+	struct vmm *vmm;
+	u64 index;
+	struct vcpu_page *page;
 };
 
 /* Ends the VM: says how in the channel, and ends this process. */
@@ -33,7 +40,7 @@ u64 vmm_tsc_at(const struct vmm *vmm, u64 clock_ns);
 void vmm_boot(struct vmm *vmm);
 
 /* Answers the exit in the page. */
-void exit_handle(struct vmm *vmm);
+void exit_handle(struct vmm_vcpu *vcpu);
 
 /* Writes to the paravirtual-clock MSRs. False: not a valid one. */
 MUST_USE bool pvclock_msr_write(struct vmm *vmm, u32 index, u64 value);

@@ -107,8 +107,8 @@ static enum err module_map(struct vm *vm, u32 index, u64 at)
 static bool request_is_sane(const struct vm_request *r)
 {
 	return r->memory_bytes >= MANIFEST_MEMORY_MIN && r->memory_bytes <= MANIFEST_MEMORY_MAX &&
-	       r->memory_bytes % MANIFEST_MEMORY_UNIT == 0 && r->cpus == 1 && r->reserved == 0 &&
-	       r->name[sizeof(r->name) - 1] == '\0';
+	       r->memory_bytes % MANIFEST_MEMORY_UNIT == 0 && r->cpus >= 1 &&
+	       r->cpus <= VM_VCPU_MAX && r->reserved == 0 && r->name[sizeof(r->name) - 1] == '\0';
 }
 
 static enum err vm_build(struct vm *vm, const struct vm_request *r)

@@ -234,6 +234,15 @@ static void leave_with(struct vcpu *v, enum vm_exit_reason reason)
 	leave_to_vmm(v);
 }
 
+/* An INIT takes what has arrived until then with it, but not the message behind it. */
+static void init_take(struct vcpu *v)
+{
+	int startup = v->startup;
+
+	vcpu_reset(v);
+	v->startup = startup;
+}
+
 /* Something wants to be looked at before the next entry. True: the run is over. */
 static bool run_is_over(struct vcpu *v)
 {
@@ -249,6 +258,15 @@ static bool run_is_over(struct vcpu *v)
 		v->eoi_pending = -1;
 		leave_with(v, VM_EXIT_EOI);
 		return true;
+	}
+	if (v->init_pending)
+		init_take(v);
+	if (v->parked) {
+		if (v->startup < 0) {
+			sched_block(thread);
+			return true;
+		}
+		vcpu_start(v);
 	}
 	if (v->halted) {
 		if (!events_wake_from_halt(v)) {

@@ -16,6 +16,11 @@ MUST_USE bool engine_take_reply(struct vcpu *vcpu);
 MUST_USE enum err vcpu_create(struct vm *vm, u32 index);
 void vcpu_destroy(struct vcpu *vcpu);
 
+/* INIT: the processor's reset state; others than the first wait for a start-up message. */
+void vcpu_reset(struct vcpu *vcpu);
+/* The start-up message: real mode, at the page that it names. */
+void vcpu_start(struct vcpu *vcpu);
+
 /* Interrupt sources. Each wakes the vCPU when it has to act. */
 void vcpu_accept_interrupt(struct vcpu *vcpu, u8 vector, bool level);
 void vm_deliver_msi(struct vm *vm, u64 address, u32 data);

@@ -100,8 +100,15 @@ static void message_take(struct vcpu *v, const struct message *m)
 		vcpu_wake(v);
 	} else if (m->mode == LAPIC_FIXED || m->mode == LAPIC_LOWEST) {
 		vcpu_accept_interrupt(v, m->vector, m->level);
+	} else if (m->mode == LAPIC_INIT) {
+		v->init_pending = true;
+		v->startup = -1;
+		vcpu_wake(v);
+	} else if (m->mode == LAPIC_STARTUP && (v->parked || v->init_pending)) {
+		v->startup = m->vector;
+		vcpu_wake(v);
 	}
-	/* INIT, STARTUP and SMI have nothing to act on: one vCPU, no system management mode. */
+	/* SMI has nothing to act on: there is no system management mode. */
 }
 
 static void message_deliver(struct vm *vm, const struct message *m)

@@ -15,6 +15,14 @@
 #define FPU_MXCSR	24
 #define FPU_MXCSR_RESET 0x1f80U
 
+#define RESET_RIP	   0xfff0
+#define RESET_CS	   0xf000
+#define RESET_CS_BASE	   0xffff0000
+#define TYPE_LDT	   2
+#define TYPE_DATA	   3 /* read, write, accessed */
+#define TYPE_READABLE_CODE 11
+#define TYPE_BUSY_TSS	   11
+
 enum err vcpu_create(struct vm *vm, u32 index)
 {
 	struct vcpu *v = heap_try_alloc(sizeof(*v));
@@ -43,12 +51,13 @@ enum err vcpu_create(struct vm *vm, u32 index)
 	*(u32 *)((u8 *)v->fpu + FPU_MXCSR) = FPU_MXCSR_RESET;
 	msr_state_init(&v->msr);
 	lapic_init(&v->lapic, index, index == 0);
-	if (index == 0)
-		lapic_set_virtual_wire(&v->lapic);
 	timer_init(&v->timer, vcpu_timer_fire);
 	err = backend->vcpu_init(v);
 	if (err)
 		goto free_parts;
+	vcpu_reset(v);
+	if (index == 0)
+		lapic_set_virtual_wire(&v->lapic);
 	vm->vcpus[index] = v;
 	return ERR_OK;
 
@@ -59,6 +68,64 @@ free_parts:
 		heap_free(v->fpu, cpu_features.xsave_bytes);
 	heap_free(v, sizeof(*v));
 	return err;
+}
+
+/* SDM, "Processor State After Reset": where INIT leaves the first processor. */
+static void state_reset(struct vcpu_state *s)
+{
+	const struct segment data = { .limit = 0xffff,
+				      .rights = SEG_PRESENT | SEG_CODE | TYPE_DATA };
+
+	*s = (struct vcpu_state){ .rip = RESET_RIP,
+				  .rflags = RFLAGS_ONE,
+				  .cr0 = CR0_CD | CR0_NW | CR0_ET,
+				  .dr6 = DR6_RESET,
+				  .dr7 = DR7_RESET,
+				  .gdtr.limit = 0xffff,
+				  .idtr.limit = 0xffff };
+	for (u32 i = 0; i < SEG_COUNT; i++)
+		s->segment[i] = data;
+	s->segment[SEG_CS].rights = SEG_PRESENT | SEG_CODE | TYPE_READABLE_CODE;
+	s->segment[SEG_CS].selector = RESET_CS;
+	s->segment[SEG_CS].base = RESET_CS_BASE;
+	s->segment[SEG_LDTR].rights = SEG_PRESENT | TYPE_LDT;
+	s->segment[SEG_TR].rights = SEG_PRESENT | TYPE_BUSY_TSS;
+}
+
+void vcpu_reset(struct vcpu *v)
+{
+	struct vcpu_state state;
+	u64 *gpr = v->page->gpr;
+
+	v->init_pending = false;
+	v->nmi_pending = false;
+	v->reinject.type = EVENT_NONE;
+	v->pending.type = EVENT_NONE;
+	v->halted = false;
+	v->extint = -1;
+	v->startup = -1;
+	v->events = true;
+	lapic_reset(&v->lapic);
+	timer_set(&v->timer, TIMER_NEVER);
+	state_reset(&state);
+	backend->state_set(v, &state);
+	for (u32 i = 0; i < GPR_COUNT; i++)
+		gpr[i] = 0;
+	gpr[GPR_RDX] = v->cpuid->basic[CPUID_FEATURES].eax; /* family, model, stepping */
+	v->parked = !(v->lapic.base & APIC_BASE_BSP);
+}
+
+void vcpu_start(struct vcpu *v)
+{
+	struct vcpu_state state;
+
+	backend->state_get(v, &state);
+	state.segment[SEG_CS].selector = (u16)(v->startup << 8);
+	state.segment[SEG_CS].base = (u64)v->startup << 12;
+	state.rip = 0;
+	backend->state_set(v, &state);
+	v->startup = -1;
+	v->parked = false;
 }
 
 void vcpu_destroy(struct vcpu *v)

@@ -30,6 +30,9 @@ struct vcpu {
 	struct event reinject; /* an event whose delivery the last exit interrupted */
 	struct event pending;  /* to inject at the next entry */
 	bool nmi_pending;
+	bool init_pending; /* an INIT has arrived */
+	bool parked;	   /* waits for its start-up message */
+	int startup;	   /* the start-up message's page, -1: none has arrived */
 	bool triple_fault; /* an exception during a double fault's delivery */
 	bool events;	   /* anything here or in its thread changed: look before the next entry */
 	bool halted;	   /* waits in HLT */
