@@ -7,6 +7,9 @@
 #include "vmm/emul/task_switch.h"
 #include "vmm/vmm.h"
 
+/* Where a processor begins after a reset, and firmware has its first instruction. */
+#define RESET_VECTOR 0xfffffff0ULL
+
 static void reply_done(struct vmm_vcpu *v, u32 length)
 {
 	v->page->reply = VCPU_REPLY_DONE;
@@ -168,6 +171,8 @@ static void exit_emulate(struct vmm_vcpu *v)
 
 static void exit_mmio(struct vmm_vcpu *v)
 {
+	if (v->page->exit.mmio.gpa == RESET_VECTOR && (v->page->exit.mmio.access & MMIO_FETCH))
+		vmm_end(v->vmm, VM_END_RESET, 0, "reset"); /* as firmware would, after an INIT */
 	if (v->page->exit.mmio.access & MMIO_FETCH)
 		vmm_end(v->vmm, VM_END_CRASH, 0,
 			"the guest runs code at %lx, where there is no memory (rip %lx)",

@@ -116,6 +116,27 @@ static void vmm_unlock(struct vmm *v)
 	__atomic_store_n(&v->lock, 0, __ATOMIC_RELEASE);
 }
 
+/*
+ * When this thread has to come back for the board. One thread is enough, whoever asked for the
+ * nearest time: a chip that is set for an earlier one is set by the thread that carries that.
+ */
+static u64 deadline_carry(struct vmm *v, u64 index)
+{
+	u64 deadline = deadline_tsc(v);
+
+	if (deadline >= v->carried_tsc)
+		return WAIT_FOREVER;
+	v->carrier = index;
+	v->carried_tsc = deadline;
+	return deadline;
+}
+
+static void deadline_lay_down(struct vmm *v, u64 index)
+{
+	if (v->carrier == index)
+		v->carried_tsc = WAIT_FOREVER;
+}
+
 /* The life of a vCPU's thread, which holds the lock when it comes here. */
 static NORETURN void vcpu_loop(struct vmm *v, u64 index)
 {
@@ -126,10 +147,11 @@ static NORETURN void vcpu_loop(struct vmm *v, u64 index)
 		u64 deadline;
 
 		devices_run(v);
-		deadline = deadline_tsc(v);
+		deadline = deadline_carry(v, index);
 		vmm_unlock(v);
 		syscall1(SYSCALL_vcpu_run, deadline);
 		vmm_lock(v);
+		deadline_lay_down(v, index);
 		exit_handle(&vcpu);
 	}
 }
@@ -160,6 +182,7 @@ int main(void)
 	vmm.physical_bits = physical_bits();
 	vmm.deadline_ns = DEV_NEVER;
 	vmm.deadline_tsc = WAIT_FOREVER;
+	vmm.carried_tsc = WAIT_FOREVER;
 	vmm_lock(&vmm);
 	vmm_boot(&vmm);
 	vcpus_start(&vmm);

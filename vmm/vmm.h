@@ -17,6 +17,8 @@ struct vmm {
 	u32 button;	   /* presses of the power button that the board has seen */
 	u64 deadline_ns;   /* the board's next one, and the same on the host's TSC */
 	u64 deadline_tsc;
+	u64 carrier;	   /* whose vcpu_run ends then, and until when it has been told to run */
+	u64 carried_tsc;   /* WAIT_FOREVER: nobody's */
 	bool console_full; /* output waits for room in the ring */
 	bool output_new;   /* tell the supervisor before the next run */
 };

@@ -92,7 +92,9 @@ void svm_state_set(struct vcpu *v, const struct vcpu_state *state)
 		segment_set(segment_of(save, i), &state->segment[i]);
 	save->cpl = (u8)field_get(SEG_DPL, state->segment[SEG_SS].rights);
 	lapic_cr8_set(&v->lapic, (u8)state->cr8);
-	v->events = true; /* of which TPR is a part */
+	vmcb->control.int_state = 0;
+	svm_vcpu(v)->stale = true; /* cached translations go before the next entry */
+	v->events = true;	   /* of which TPR is a part */
 	vmcb_dirty(vmcb, CLEAN_CRX | CLEAN_DRX | CLEAN_DT | CLEAN_SEG | CLEAN_CR2);
 }
 

@@ -257,6 +257,16 @@ static struct event reinject_decode(u64 info)
 	return event;
 }
 
+static void nmi_unblock(struct svm_vcpu *s)
+{
+	s->iret_seen = false;
+	s->stepping = false;
+	s->nmi_blocked = false;
+	s->vmcb->control.intercept1 &= ~INTERCEPT1_IRET;
+	s->vmcb->control.intercept_exception = intercept_exceptions();
+	vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
+}
+
 /* What became of the interrupt on offer. */
 static void offer_decode(struct vcpu *v, const struct vmcb_control *c)
 {
@@ -283,11 +293,7 @@ static void events_decode(struct vcpu *v, struct svm_vcpu *s)
 	if (v->offered != OFFER_NONE)
 		offer_decode(v, c);
 	if (s->iret_seen && s->vmcb->save.rip != s->iret_rip) {
-		s->iret_seen = false;
-		s->stepping = false;
-		s->nmi_blocked = false;
-		c->intercept_exception = intercept_exceptions();
-		vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
+		nmi_unblock(s);
 		v->events = true;
 	}
 }
@@ -509,6 +515,11 @@ static bool svm_nmi_window(struct vcpu *v)
 	return false; /* blocked: the IRET intercept tells */
 }
 
+static void svm_nmi_unblock(struct vcpu *v)
+{
+	nmi_unblock(svm_vcpu(v));
+}
+
 const struct backend svm_backend = {
 	.name = "AMD-V",
 	.matches = svm_matches,
@@ -531,5 +542,6 @@ const struct backend svm_backend = {
 	.inject = svm_inject,
 	.offer_interrupt = svm_offer_interrupt,
 	.nmi_window = svm_nmi_window,
+	.nmi_unblock = svm_nmi_unblock,
 	.intr_window = svm_intr_window,
 };

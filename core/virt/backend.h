@@ -80,6 +80,8 @@ struct backend {
 	void (*offer_interrupt)(struct vcpu *vcpu, int vector, bool ignore_tpr);
 	/* Whether the guest could take an NMI now; if not, an exit will come when it can. */
 	bool (*nmi_window)(struct vcpu *vcpu);
+	/* The guest is in no NMI handler any more, because it was reset. */
+	void (*nmi_unblock)(struct vcpu *vcpu);
 	/* Whether the guest could take an external interrupt right now. */
 	bool (*intr_window)(struct vcpu *vcpu);
 };

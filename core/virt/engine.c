@@ -234,15 +234,6 @@ static void leave_with(struct vcpu *v, enum vm_exit_reason reason)
 	leave_to_vmm(v);
 }
 
-/* An INIT takes what has arrived until then with it, but not the message behind it. */
-static void init_take(struct vcpu *v)
-{
-	int startup = v->startup;
-
-	vcpu_reset(v);
-	v->startup = startup;
-}
-
 /* Something wants to be looked at before the next entry. True: the run is over. */
 static bool run_is_over(struct vcpu *v)
 {
@@ -260,7 +251,7 @@ static bool run_is_over(struct vcpu *v)
 		return true;
 	}
 	if (v->init_pending)
-		init_take(v);
+		vcpu_reset(v);
 	if (v->parked) {
 		if (v->startup < 0) {
 			sched_block(thread);

@@ -16,7 +16,7 @@ MUST_USE bool engine_take_reply(struct vcpu *vcpu);
 MUST_USE enum err vcpu_create(struct vm *vm, u32 index);
 void vcpu_destroy(struct vcpu *vcpu);
 
-/* INIT: the processor's reset state; others than the first wait for a start-up message. */
+/* INIT, or power-up when none has arrived; others than the first wait for a start-up message. */
 void vcpu_reset(struct vcpu *vcpu);
 /* The start-up message: real mode, at the page that it names. */
 void vcpu_start(struct vcpu *vcpu);

@@ -93,36 +93,51 @@ struct message {
 	u8 mode, vector;
 };
 
-static void message_take(struct vcpu *v, const struct message *m)
+/* Behind an INIT a processor hears the start-up message only, and of those the first. */
+static bool waits_for_startup(const struct vcpu *v)
 {
-	if (m->mode == LAPIC_NMI) {
-		v->nmi_pending = true;
-		vcpu_wake(v);
-	} else if (m->mode == LAPIC_FIXED || m->mode == LAPIC_LOWEST) {
-		vcpu_accept_interrupt(v, m->vector, m->level);
-	} else if (m->mode == LAPIC_INIT) {
-		v->init_pending = true;
-		v->startup = -1;
-		vcpu_wake(v);
-	} else if (m->mode == LAPIC_STARTUP && (v->parked || v->init_pending)) {
-		v->startup = m->vector;
-		vcpu_wake(v);
-	}
-	/* SMI has nothing to act on: there is no system management mode. */
+	return (v->parked || v->init_pending) && v->startup < 0;
 }
 
-static void message_deliver(struct vm *vm, const struct message *m)
+static void message_take(struct vcpu *v, const struct message *m)
+{
+	switch (m->mode) {
+	case LAPIC_FIXED:
+	case LAPIC_LOWEST:
+		vcpu_accept_interrupt(v, m->vector, m->level);
+		return;
+	case LAPIC_NMI:
+		v->nmi_pending |= !waits_for_startup(v);
+		break;
+	case LAPIC_INIT:
+		v->init_pending = true;
+		v->nmi_pending = false;
+		v->startup = -1;
+		break;
+	case LAPIC_STARTUP:
+		if (waits_for_startup(v))
+			v->startup = m->vector;
+		break;
+	default: /* SMI: there is no system management mode */
+		return;
+	}
+	vcpu_wake(v);
+}
+
+/* To everyone that it names but `except`. */
+static void message_deliver(struct vm *vm, const struct message *m, const struct vcpu *except)
 {
 	struct vcpu *lowest = NULL;
 
 	for (u32 i = 0; i < vm->vcpu_count; i++) {
 		struct vcpu *v = vm->vcpus[i];
 
-		if (!lapic_matches(&v->lapic, m->dest, m->logical))
+		if (v == except || !lapic_matches(&v->lapic, m->dest, m->logical))
 			continue;
 		if (m->mode != LAPIC_LOWEST)
 			message_take(v, m);
-		else if (!lowest || lapic_ppr(&v->lapic) < lapic_ppr(&lowest->lapic))
+		else if (lapic_accepts(&v->lapic) &&
+			 (!lowest || lapic_ppr(&v->lapic) < lapic_ppr(&lowest->lapic)))
 			lowest = v;
 	}
 	if (lowest)
@@ -131,22 +146,17 @@ static void message_deliver(struct vm *vm, const struct message *m)
 
 static void ipi_send(struct vcpu *from, const struct lapic_ipi *ipi)
 {
-	struct vm *vm = from->vm;
-	struct message m = {
-		.dest = ipi->dest, .logical = ipi->logical, .mode = ipi->mode, .vector = ipi->vector
+	const struct message m = {
+		.dest = ipi->shorthand == LAPIC_TO_DEST ? ipi->dest : LAPIC_BROADCAST,
+		.logical = ipi->logical,
+		.mode = ipi->mode,
+		.vector = ipi->vector,
 	};
 
-	if (ipi->shorthand == LAPIC_TO_DEST) {
-		message_deliver(vm, &m);
-		return;
-	}
-	for (u32 i = 0; i < vm->vcpu_count; i++) {
-		bool self = vm->vcpus[i] == from;
-
-		if (ipi->shorthand == LAPIC_TO_SELF ? self
-						    : !self || ipi->shorthand == LAPIC_TO_ALL)
-			message_take(vm->vcpus[i], &m);
-	}
+	if (ipi->shorthand == LAPIC_TO_SELF)
+		message_take(from, &m);
+	else
+		message_deliver(from->vm, &m, ipi->shorthand == LAPIC_TO_OTHERS ? from : NULL);
 }
 
 void vcpu_apply_effect(struct vcpu *v, const struct lapic_effect *effect)
@@ -171,7 +181,7 @@ void vm_deliver_msi(struct vm *vm, u64 address, u32 data)
 	};
 
 	if ((address & MSI_BASE_MASK) == MSI_BASE)
-		message_deliver(vm, &m);
+		message_deliver(vm, &m, NULL);
 }
 
 void vm_set_intr_line(struct vm *vm, bool level)

@@ -110,11 +110,17 @@ static void lapic_error(struct lapic *l, u32 error)
 		lapic_accept(l, (u8)lvt, false);
 }
 
+/* Nor is the bit set while IA32_APIC_BASE disables all. */
+bool lapic_accepts(const struct lapic *l)
+{
+	return l->reg[REG_SVR] & SVR_ENABLE;
+}
+
 bool lapic_accept(struct lapic *l, u8 vector, bool level)
 {
 	u32 *tmr = &l->reg[REG_TMR + vector / 32 * WORDS];
 
-	if (!(l->reg[REG_SVR] & SVR_ENABLE)) /* nor is it while IA32_APIC_BASE disables all */
+	if (!lapic_accepts(l))
 		return false;
 	if (vector < VECTOR_FIRST) {
 		lapic_error(l, ESR_RECEIVE_VECTOR);

@@ -129,6 +129,8 @@ static inline void lapic_cr8_set(struct lapic *l, u8 cr8)
 	l->reg[LAPIC_TPR] = (u32)(cr8 & 0xf) << 4;
 }
 
+/* Whether software has enabled it: else it takes no interrupts, and no part in arbitration. */
+bool lapic_accepts(const struct lapic *l);
 /*
  * A fixed or lowest-priority interrupt arrives. False when it is not accepted: local APIC disabled,
  * or vector below 16 (which counts as an error).

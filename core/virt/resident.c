@@ -4,6 +4,7 @@
 #include "core/cpu/cpu.h"
 #include "core/cpu/insn.h"
 #include "core/virt/vm.h"
+#include "lib/base/string.h"
 
 /* In root mode CR0.TS is set: ring 3 cannot reach the registers that a guest left here. */
 static void fpu_open(void)
@@ -55,6 +56,17 @@ void resident_dr6_set(struct vcpu *v, u64 value)
 	v->dr6 = value;
 	if (this_cpu()->resident == v)
 		write_dr6(value);
+}
+
+void resident_breakpoints_clear(struct vcpu *v)
+{
+	memset(v->dr, 0, sizeof(v->dr));
+	if (this_cpu()->resident != v)
+		return;
+	write_dr0(0);
+	write_dr1(0);
+	write_dr2(0);
+	write_dr3(0);
 }
 
 void resident_evict(struct vcpu *v)

@@ -15,5 +15,7 @@ void resident_evict(struct vcpu *vcpu);
 /* DR6, where the back end's structure does not hold it. */
 u64 resident_dr6(const struct vcpu *vcpu);
 void resident_dr6_set(struct vcpu *vcpu, u64 value);
+/* DR0-3 become zero. */
+void resident_breakpoints_clear(struct vcpu *vcpu);
 /* The XCR0 of this vCPU now. */
 u64 resident_xcr0(const struct vcpu *vcpu);

@@ -35,10 +35,9 @@ enum err vcpu_create(struct vm *vm, u32 index)
 	v->trace_id = vcpu_trace_id(vm->number, index);
 	v->counters = &vm->counters[index];
 	v->cpuid = vm->cpuid;
-	v->extint = -1;
+	v->startup = -1;
 	v->eoi_pending = -1;
 	v->offered = OFFER_NONE;
-	v->events = true;
 	v->xcr0 = XCR0_X87;
 	v->dr6 = DR6_RESET;
 	v->page = heap_shared_alloc(sizeof(*v->page), process_owner(vm->process));
@@ -70,15 +69,15 @@ free_parts:
 	return err;
 }
 
-/* SDM, "Processor State After Reset": where INIT leaves the first processor. */
-static void state_reset(struct vcpu_state *s)
+/* SDM, "Processor State After Reset". `cr0` says how the caches are; INIT leaves them alone. */
+static void state_reset(struct vcpu_state *s, u64 cr0)
 {
 	const struct segment data = { .limit = 0xffff,
 				      .rights = SEG_PRESENT | SEG_CODE | TYPE_DATA };
 
 	*s = (struct vcpu_state){ .rip = RESET_RIP,
 				  .rflags = RFLAGS_ONE,
-				  .cr0 = CR0_CD | CR0_NW | CR0_ET,
+				  .cr0 = (cr0 & (CR0_CD | CR0_NW)) | CR0_ET,
 				  .dr6 = DR6_RESET,
 				  .dr7 = DR7_RESET,
 				  .gdtr.limit = 0xffff,
@@ -97,18 +96,19 @@ void vcpu_reset(struct vcpu *v)
 	struct vcpu_state state;
 	u64 *gpr = v->page->gpr;
 
+	state_reset(&state, v->init_pending ? backend->register_get(v, VCPU_CR0) : ~0ULL);
 	v->init_pending = false;
-	v->nmi_pending = false;
 	v->reinject.type = EVENT_NONE;
 	v->pending.type = EVENT_NONE;
+	v->triple_fault = false;
 	v->halted = false;
 	v->extint = -1;
-	v->startup = -1;
 	v->events = true;
 	lapic_reset(&v->lapic);
 	timer_set(&v->timer, TIMER_NEVER);
-	state_reset(&state);
+	resident_breakpoints_clear(v);
 	backend->state_set(v, &state);
+	backend->nmi_unblock(v);
 	for (u32 i = 0; i < GPR_COUNT; i++)
 		gpr[i] = 0;
 	gpr[GPR_RDX] = v->cpuid->basic[CPUID_FEATURES].eax; /* family, model, stepping */

@@ -496,6 +496,13 @@ static bool vmx_nmi_window(struct vcpu *v)
 	return open;
 }
 
+static void vmx_nmi_unblock(struct vcpu *v)
+{
+	vmx_select(vmx_vcpu(v));
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+		vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(u64)BLOCKED_BY_NMI);
+}
+
 const struct backend vmx_backend = {
 	.name = "VT-x",
 	.matches = vmx_matches,
@@ -518,5 +525,6 @@ const struct backend vmx_backend = {
 	.inject = vmx_inject,
 	.offer_interrupt = vmx_offer_interrupt,
 	.nmi_window = vmx_nmi_window,
+	.nmi_unblock = vmx_nmi_unblock,
 	.intr_window = vmx_intr_window,
 };

@@ -124,11 +124,15 @@ static void check_threads(void)
 		if (!vm)
 			continue;
 		demand(vm->number == i && vm->process->vm == vm);
-		for (u32 j = 0; j < vm->vcpu_count; j++)
-			demand(vm->vcpus[j]->vm == vm);
-		if (vm->process->status != PROCESS_RUNNING)
-			demand(process_main(vm->process)->state == THREAD_DEAD &&
-			       process_main(vm->process)->timer.deadline == TIMER_NEVER);
+		for (u32 j = 0; j < vm->vcpu_count; j++) {
+			const struct vcpu *v = vm->vcpus[j];
+
+			demand(v->vm == vm && v->thread == vm->process->threads[j]);
+			demand(!v->thread || v->thread->vcpu == v);
+			if (v->thread && vm->process->status != PROCESS_RUNNING)
+				demand(v->thread->state == THREAD_DEAD &&
+				       v->thread->timer.deadline == TIMER_NEVER);
+		}
 	}
 }
 
@@ -233,9 +237,10 @@ static void hoard(void)
 /* A program writes into its memory; for the supervisor mostly something like a request. */
 static void scribble(struct process *p)
 {
+	u8 size = take_u8();
 	struct vm_request request = { .name = "fuzz",
-				      .memory_bytes = (1 + take_u8() % 4) * 2 * MIB,
-				      .cpus = 1,
+				      .memory_bytes = (1 + size % 4) * 2 * MIB,
+				      .cpus = 1 + size / 4 % 4,
 				      .kernel_module = take_u8() % 4,
 				      .initrd_module = MANIFEST_NO_FILE };
 	u8 change = take_u8();
@@ -248,16 +253,21 @@ static void scribble(struct process *p)
 static void scribble_vcpu_page(struct process *p)
 {
 	struct vcpu_page page;
+	u64 at;
+	u8 reply;
 
-	if (!p->vm || !user_read(p, VMM_VCPU_BASE, &page, sizeof(page)))
+	if (!p->vm)
 		return;
-	page.reply = take_u8() % (VCPU_REPLY_COUNT + 1);
+	reply = take_u8();
+	at = VMM_VCPU_BASE + reply / (VCPU_REPLY_COUNT + 1) % p->vm->vcpu_count * PAGE_SIZE;
+	demand(user_read(p, at, &page, sizeof(page)));
+	page.reply = reply % (VCPU_REPLY_COUNT + 1);
 	page.insn_length = take_u8() % 18;
 	page.vector = take_u8();
 	page.set_rflags = take_u8();
 	for (u32 i = 0; i < 4; i++)
 		page.gpr[take_u8() % GPR_COUNT] = take_u64();
-	demand(user_write(p, VMM_VCPU_BASE, &page, sizeof(page)));
+	demand(user_write(p, at, &page, sizeof(page)));
 }
 
 static void system_call(struct frame *f)
@@ -348,7 +358,7 @@ static void guest(struct vcpu *v)
 
 	step();
 	demand(fake_insn.cr3 == v->vm->process->space.root.raw);
-	demand(boot_cpu.resident == v);
+	demand(boot_cpu.resident == v && !v->parked && !v->init_pending);
 	v->exit = (struct vm_exit){ 0 };
 	guest_exit(&v->exit);
 	what = take_u8();
@@ -362,19 +372,21 @@ static void guest(struct vcpu *v)
 }
 
 /* So that not every input must find out how to start one. */
-static void vm_running(void)
+static void vm_running(u32 cpus)
 {
 	const struct vm_request request = { .name = "fuzz",
 					    .memory_bytes = 2 * MIB,
-					    .cpus = 1,
+					    .cpus = cpus,
 					    .kernel_module = 2,
 					    .initrd_module = MANIFEST_NO_FILE };
 	u32 number;
 
 	if (vm_create(&request, &number) || vm_ram_add(vm_find(number)))
 		return;
-	lapic_set_virtual_wire(&vm_find(number)->vcpus[0]->lapic);
 	sched_start(process_main(vm_find(number)->process));
+	for (u32 i = 1; i < cpus; i++)
+		demand(process_thread_start(vm_find(number)->process, i, vm_find(number)->vcpus[i],
+					    FAKE_RING3_CODE) == ERR_OK);
 }
 
 static void machine_start(void)
@@ -401,8 +413,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	boot_cpu.current = NULL;
 	demand(fake_machine_supervisor() == ERR_OK);
 	if (setjmp(done) == 0) {
-		for (u32 i = take_u8() % 3; i > 0; i--)
-			vm_running();
+		u8 vms = take_u8();
+
+		for (u32 i = vms % 3; i > 0; i--)
+			vm_running(1 + vms / 3 % 3);
 		sched_run();
 	}
 	(void)frames_free_all(HOARD_OWNER);

@@ -78,7 +78,7 @@ static u64 fake_register_get(struct vcpu *v, enum vcpu_register which)
 	(void)v;
 	switch (which) {
 	case VCPU_CR0:
-		return fake_backend.paging_is_on ? CR0_PE | CR0_PG : 0;
+		return fake_backend.state.cr0 | (fake_backend.paging_is_on ? CR0_PE | CR0_PG : 0);
 	case VCPU_CR2:
 		return fake_backend.cr2;
 	case VCPU_CR4:
@@ -160,6 +160,12 @@ static bool fake_nmi_window(struct vcpu *v)
 	return fake_backend.nmi_window;
 }
 
+static void fake_nmi_unblock(struct vcpu *v)
+{
+	(void)v;
+	fake_backend.nmi_window = true;
+}
+
 static bool fake_intr_window(struct vcpu *v)
 {
 	(void)v;
@@ -188,6 +194,7 @@ static const struct backend fake_operations = {
 	.inject = fake_inject,
 	.offer_interrupt = fake_offer_interrupt,
 	.nmi_window = fake_nmi_window,
+	.nmi_unblock = fake_nmi_unblock,
 	.intr_window = fake_intr_window,
 };
 

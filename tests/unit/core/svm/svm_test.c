@@ -293,8 +293,8 @@ static void clean_bits_follow_changes(void **state)
 	svm_state_get(&vcpu, &registers);
 	svm_state_set(&vcpu, &registers);
 	svm_run(&vcpu);
-	assert_int_equal(entered.clean,
-			 CLEAN_ALL & ~(CLEAN_CRX | CLEAN_DRX | CLEAN_DT | CLEAN_SEG | CLEAN_CR2));
+	assert_int_equal(entered.clean, CLEAN_ALL & ~(CLEAN_CRX | CLEAN_DRX | CLEAN_DT | CLEAN_SEG |
+						      CLEAN_CR2 | CLEAN_ASID));
 }
 
 static void svm_locked_off_is_refused(void **state)
@@ -421,6 +421,42 @@ static void bochs_steps_an_iret(void **state)
 	assert_false(entered.intercept_exception & BIT32(EXC_DB));
 }
 
+/* A reset begins with nothing held back, and with no translations of the old state. */
+static void a_reset_blocks_nothing(void **state)
+{
+	const struct vcpu_state reset = { .rip = RIP };
+	struct vmcb *vmcb;
+
+	(void)state;
+	vcpu_make(SVM_FEATURE_FLUSH_BY_ASID);
+	vmcb = vcpu_vmcb(&vcpu);
+	for (u32 i = 0; i < 2; i++) {
+		svm_inject(&vcpu, &(struct event){ .type = EVENT_NMI, .vector = EXC_NMI });
+		exit_with(SVM_EXIT_IRET, 0, 0);
+		assert_false(svm_nmi_window(&vcpu));
+		assert_true(vmcb->save.rflags & RFLAGS_TF); /* it steps, the second time too */
+		vmcb->control.int_state = INT_STATE_SHADOW;
+		vcpu.events = false;
+		svm_state_set(&vcpu, &reset);
+		assert_true(vcpu.events);
+		assert_int_equal(vmcb->control.int_state, 0);
+		assert_false(svm_nmi_window(&vcpu)); /* a task switch ends no NMI handler */
+		svm_state_set(&vcpu, &reset);
+		svm_nmi_unblock(&vcpu);
+		assert_true(svm_nmi_window(&vcpu));
+		assert_false(vmcb->save.rflags & RFLAGS_TF);
+		svm_run(&vcpu);
+		assert_int_equal(entered.tlb_control, TLB_FLUSH_ASID);
+		assert_false(entered.intercept1 & INTERCEPT1_IRET);
+	}
+	svm_inject(&vcpu, &(struct event){ .type = EVENT_NMI, .vector = EXC_NMI });
+	svm_nmi_unblock(&vcpu); /* before the IRET was seen */
+	svm_run(&vcpu);
+	assert_true(svm_nmi_window(&vcpu));
+	assert_false(entered.intercept1 & INTERCEPT1_IRET);
+	assert_int_equal(entered.intercept_exception, intercept_exceptions());
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, gone)
@@ -444,6 +480,7 @@ int main(void)
 		TEST(bochs_has_one_event_an_entry),
 		TEST(bochs_gets_cr2),
 		TEST(bochs_steps_an_iret),
+		TEST(a_reset_blocks_nothing),
 	};
 
 	fake_machine_start(16 * MIB);

@@ -422,21 +422,97 @@ static void threads_of_vcpus(void **state)
 	assert_int_equal(guest(SYSCALL_thread_start, ~0ULL, CODE), ERR_INVALID);
 }
 
-/* More vCPUs than a VM may have today: their threads must not start just anywhere. */
+/* A VM of two vCPUs in the place of the one with one. */
+static void second_vcpu(void)
+{
+	struct vm_request *r = memory_of(supervisor, DATA, sizeof(*r));
+
+	assert_int_equal(sup(SYSCALL_vm_destroy, 0, 0), ERR_OK);
+	r->cpus = 2;
+	assert_int_equal(sup(SYSCALL_vm_create, DATA, DATA + 1024), ERR_OK);
+	vm = vm_find(0);
+	vmm = process_main(vm->process);
+}
+
+/* Threads must not start just anywhere, and a vCPU has one. */
 static void a_threads_entry_is_an_address_of_ring_3(void **state)
 {
 	static const u64 bad[] = { 0x800000000000, 0xffff7fffffffffff, ~0ULL, BIT64(63) };
+	struct thread *second;
 
 	(void)state;
-	assert_int_equal(vcpu_create(vm, 1), ERR_OK);
-	vm->vcpu_count = 2;
+	second_vcpu();
 	for (u32 i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_int_equal(guest(SYSCALL_thread_start, 1, bad[i]), ERR_INVALID);
+	assert_null(vm->vcpus[1]->thread);
 	assert_int_equal(guest(SYSCALL_thread_start, 1, CODE), ERR_OK);
-	assert_ptr_equal(vm->vcpus[1]->thread, vm->process->threads[1]);
+	second = vm->process->threads[1];
+	assert_ptr_equal(vm->vcpus[1]->thread, second);
+	assert_ptr_equal(second->vcpu, vm->vcpus[1]);
+	assert_int_equal(second->state, THREAD_READY);
+	assert_int_equal(second->frame.rip, CODE);
+	assert_int_equal(second->frame.rdi, 1);
 	assert_int_equal(guest(SYSCALL_thread_start, 1, CODE), ERR_INVALID);
-	/* A vCPU that another thread runs is nobody else's business. */
+	assert_int_equal(guest(SYSCALL_thread_start, 2, CODE), ERR_INVALID);
+}
+
+/* The first thread may prepare a vCPU until that has a thread; then it is nobody else's business.
+ */
+static void state_of_another_vcpu(void **state)
+{
+	struct vcpu_state *s;
+
+	(void)state;
+	second_vcpu();
+	s = memory_of(vm->process, DATA, sizeof(*s));
+	*s = sound;
+	assert_int_equal(guest(SYSCALL_vcpu_set_state, 1, DATA), ERR_OK);
+	assert_int_equal(guest(SYSCALL_vcpu_get_state, 1, DATA), ERR_OK);
+	assert_int_equal(guest(SYSCALL_thread_start, 1, CODE), ERR_OK);
 	assert_int_equal(guest(SYSCALL_vcpu_get_state, 1, DATA), ERR_NOT_FOUND);
+	assert_int_equal(guest(SYSCALL_vcpu_set_state, 1, DATA), ERR_NOT_FOUND);
+	assert_int_equal(guest(SYSCALL_vcpu_get_state, 0, DATA), ERR_OK);
+	sched_kill(vm->process->threads[1]); /* out of the queue, to be played here */
+	assert_int_equal(call_as(vm->process->threads[1], SYSCALL_vcpu_set_state, 0, DATA),
+			 ERR_NOT_FOUND);
+	assert_int_equal(call_as(vm->process->threads[1], SYSCALL_vcpu_set_state, 1, DATA), ERR_OK);
+}
+
+/* Each thread has the registers of its own local APIC. */
+static void each_thread_has_its_local_apic(void **state)
+{
+	(void)state;
+	second_vcpu();
+	assert_int_equal(guest(SYSCALL_thread_start, 1, CODE), ERR_OK);
+	sched_kill(vm->process->threads[1]);
+	assert_int_equal(call_as(vm->process->threads[1], SYSCALL_apic_read, 0x20, 0), 1U << 24);
+	assert_int_equal(call_as(vm->process->threads[1], SYSCALL_apic_write, 0xf0, 0x1ff), ERR_OK);
+	assert_int_equal(call_as(vm->process->threads[1], SYSCALL_apic_write, 0x80, 0x20), ERR_OK);
+	assert_int_equal(guest(SYSCALL_apic_read, 0x20, 0), 0);
+	assert_int_equal(guest(SYSCALL_apic_read, 0x80, 0), 0);
+}
+
+/* Any thread can end the process, and all of them end with it. */
+static void a_process_ends_with_all_its_threads(void **state)
+{
+	struct thread *second;
+
+	(void)state;
+	second_vcpu();
+	assert_int_equal(guest(SYSCALL_thread_start, 1, CODE), ERR_OK);
+	second = vm->process->threads[1];
+	sched_kill(second);
+	vmm->in_guest = true;
+	sched_block(vmm); /* its vCPU is in HLT */
+	timer_set(&vm->vcpus[0]->timer, 1000);
+	(void)call_as(second, SYSCALL_exit, 0, 0);
+	assert_int_equal(vmm->state, THREAD_DEAD);
+	assert_int_equal(second->state, THREAD_DEAD);
+	assert_null(boot_cpu.current);
+	timer_interrupt(); /* the vCPU's timer finds nobody to wake */
+	assert_int_equal(vmm->state, THREAD_DEAD);
+	assert_int_equal(sup(SYSCALL_vm_status, 0, 0), PROCESS_EXITED);
+	assert_int_equal(sup(SYSCALL_vm_destroy, 0, 0), ERR_OK);
 }
 
 static void interrupts_from_the_vmm(void **state)
@@ -491,6 +567,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(threads_of_vcpus, fresh, clear),
 		cmocka_unit_test_setup_teardown(a_threads_entry_is_an_address_of_ring_3, fresh,
 						clear),
+		cmocka_unit_test_setup_teardown(state_of_another_vcpu, fresh, clear),
+		cmocka_unit_test_setup_teardown(each_thread_has_its_local_apic, fresh, clear),
+		cmocka_unit_test_setup_teardown(a_process_ends_with_all_its_threads, fresh, clear),
 		cmocka_unit_test_setup_teardown(interrupts_from_the_vmm, fresh, clear),
 		cmocka_unit_test_setup_teardown(a_fault_kills_the_process_only, fresh, clear),
 	};

@@ -98,7 +98,7 @@ static void a_new_vm_has_its_parts(void **state)
 
 static void refuses_bad_requests(void **state)
 {
-	struct vm_request bad[8];
+	struct vm_request bad[9];
 	u32 number;
 	u64 before = frames_available();
 
@@ -109,32 +109,72 @@ static void refuses_bad_requests(void **state)
 	bad[1].memory_bytes = 4 * MIB + 4096;
 	bad[2].memory_bytes = MANIFEST_MEMORY_MAX + 2 * MIB;
 	bad[3].cpus = 0;
-	bad[4].cpus = 2;
+	bad[4].cpus = VM_VCPU_MAX + 1;
 	bad[5].reserved = 1;
 	memset(bad[6].name, 'x', sizeof(bad[6].name));
-	bad[7].kernel_module = 3;
+	bad[7].cpus = UINT32_MAX;
+	bad[8].kernel_module = 3;
 	for (u32 i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_int_equal(vm_create(&bad[i], &number), i == 7 ? ERR_NOT_FOUND : ERR_INVALID);
+		assert_int_equal(vm_create(&bad[i], &number), i == 8 ? ERR_NOT_FOUND : ERR_INVALID);
 	assert_null(vm_find(0));
 	/* The supervisor's tables for the channel may stay. */
 	assert_true(before - frames_available() <= 16);
 }
 
+static struct vm *create_with(u32 cpus)
+{
+	struct vm_request request = small;
+	u32 number = 99;
+
+	request.cpus = cpus;
+	assert_int_equal(vm_create(&request, &number), ERR_OK);
+	return vm_find(number);
+}
+
+static void vcpus_by_the_request(void **state)
+{
+	struct paging_leaf leaf;
+
+	(void)state;
+	for (u32 cpus = 1; cpus <= VM_VCPU_MAX; cpus += cpus < 4 ? 1 : 15) {
+		struct vm *vm = create_with(cpus);
+
+		assert_int_equal(vm->vcpu_count, cpus);
+		for (u32 i = 0; i < cpus; i++) {
+			const struct vcpu *v = vm->vcpus[i];
+
+			assert_int_equal(v->index, i);
+			assert_int_equal(v->lapic.id, i);
+			assert_ptr_equal(v->counters, &vm->counters[i]);
+			assert_ptr_equal(v->thread, i ? NULL : process_main(vm->process));
+			assert_true(paging_find(&vm->process->space, VMM_VCPU_BASE + i * PAGE_SIZE,
+						&leaf));
+			assert_int_equal(leaf.physical.raw, core_physical(v->page).raw);
+		}
+		assert_false(
+			paging_find(&vm->process->space, VMM_VCPU_BASE + cpus * PAGE_SIZE, &leaf));
+		assert_int_equal(fake_backend.vcpus, cpus);
+		vm_destroy(vm);
+	}
+}
+
 /* Whatever allocation fails, a VM is there whole or not at all. */
 static void creation_fails_without_a_trace(void **state)
 {
+	struct vm_request request = small;
 	u64 supervisor = frames_available();
 	bool made = false;
 	u32 number;
 
 	(void)state;
+	request.cpus = 2;
 	/* Once with plenty, so that the supervisor's and the heap's tables exist. */
-	vm_destroy(create());
+	vm_destroy(create_with(2));
 	supervisor = frames_available();
 	for (u64 left = 0; !made; left++) {
 		assert_in_range(left, 0, 400);
 		take_all_but(left);
-		made = vm_create(&small, &number) == ERR_OK;
+		made = vm_create(&request, &number) == ERR_OK;
 		if (made)
 			vm_destroy(vm_find(number));
 		assert_int_equal(frames_available(), left);
@@ -358,6 +398,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_new_vm_has_its_parts, machine, clear),
 		cmocka_unit_test_setup_teardown(refuses_bad_requests, machine, clear),
+		cmocka_unit_test_setup_teardown(vcpus_by_the_request, machine, clear),
 		cmocka_unit_test_setup_teardown(creation_fails_without_a_trace, machine, clear),
 		cmocka_unit_test_setup_teardown(creation_undoes_a_failing_back_end, machine, clear),
 		cmocka_unit_test_setup_teardown(no_memory_for_the_heaps_tables, machine, clear),

@@ -64,6 +64,7 @@ static int fresh(void **state)
 			      .events = true,
 			      .offered = OFFER_NONE,
 			      .extint = -1,
+			      .startup = -1,
 			      .eoi_pending = -1,
 			      .fpu = fpu };
 	timer_init(&vcpu.timer, NULL);

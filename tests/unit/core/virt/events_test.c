@@ -60,6 +60,7 @@ static int fresh(void **state)
 					  .counters = &counters[i],
 					  .offered = OFFER_NONE,
 					  .extint = -1,
+					  .startup = -1,
 					  .eoi_pending = -1 };
 		threads[i] = (struct thread){ .state = THREAD_RUNNING, .in_guest = true };
 		timer_init(&threads[i].timer, NULL);
@@ -409,11 +410,12 @@ static void msi_elsewhere_is_no_message(void **state)
 	vm_deliver_msi(&vm, 0, msi_data(LAPIC_FIXED, 0x41));
 	vm_deliver_msi(&vm, msi_to(0), msi_data(LAPIC_FIXED, 0x0f)); /* illegal vector */
 	vm_deliver_msi(&vm, msi_to(0), msi_data(LAPIC_SMI, 0x41));
-	vm_deliver_msi(&vm, msi_to(0), msi_data(LAPIC_INIT, 0));
+	vm_deliver_msi(&vm, msi_to(0), msi_data(LAPIC_STARTUP, 0x10));
 	vm_deliver_msi(&vm, msi_to(0), msi_data(LAPIC_EXTINT, 0x41));
 	vm_deliver_msi(&vm, msi_to(0), msi_data((enum lapic_mode)3, 0x41)); /* reserved */
 	assert_int_equal(pending_of(0), -1);
 	assert_false(v->nmi_pending);
+	assert_int_equal(v->startup, -1); /* it runs */
 }
 
 static void msi_trigger_mode(void **state)
@@ -488,6 +490,96 @@ static void ipi_destinations(void **state)
 		for (u32 j = 0; j < VCPUS; j++)
 			assert_int_equal(vcpus[j].nmi_pending, row[i].reached[j]);
 	}
+}
+
+/* Who has not enabled its local APIC has no part in arbitration: the interrupt would be lost. */
+static void lowest_priority_finds_one_that_accepts(void **state)
+{
+	struct lapic_effect effect = { 0 };
+
+	(void)state;
+	lapic_mmio_write(&vcpus[0].lapic, 0xf0, 0xff, 0, &effect);
+	lapic_mmio_write(&vcpus[1].lapic, 0x80, 0x20, 0, &effect);
+	vm_deliver_msi(&vm, msi_to(0xff), msi_data(LAPIC_LOWEST, 0x91));
+	assert_int_equal(pending_of(0), -1);
+	assert_int_equal(pending_of(1), -1);
+	assert_int_equal(pending_of(2), 0x91);
+	lapic_mmio_write(&vcpus[1].lapic, 0xf0, 0xff, 0, &effect);
+	lapic_mmio_write(&vcpus[2].lapic, 0xf0, 0xff, 0, &effect);
+	vm_deliver_msi(&vm, msi_to(0xff), msi_data(LAPIC_LOWEST, 0x92)); /* nobody */
+}
+
+/* "All but self" and lowest priority together mean one of them. */
+static void lowest_priority_with_a_shorthand(void **state)
+{
+	(void)state;
+	send_ipi(LAPIC_TO_OTHERS, LAPIC_LOWEST, 0x61, 0);
+	assert_int_equal(pending_of(0), 0x61);
+	assert_int_equal(pending_of(1), -1);
+	assert_int_equal(pending_of(2), -1);
+}
+
+/* A processor without a local APIC is on no bus. */
+static void a_disabled_local_apic_hears_nothing(void **state)
+{
+	struct lapic_effect effect;
+
+	(void)state;
+	assert_true(lapic_base_write(&vcpus[2].lapic, LAPIC_BASE_ADDRESS, &effect));
+	send_ipi(LAPIC_TO_ALL, LAPIC_NMI, 0, 0);
+	assert_true(vcpus[0].nmi_pending && vcpus[1].nmi_pending);
+	assert_false(vcpus[2].nmi_pending);
+	send_ipi(LAPIC_TO_OTHERS, LAPIC_INIT, 0, 0);
+	assert_true(vcpus[0].init_pending);
+	assert_false(vcpus[1].init_pending);
+	assert_false(vcpus[2].init_pending);
+}
+
+/* --- INIT and start-up messages */
+
+static void init_is_heard_by_a_running_vcpu(void **state)
+{
+	(void)state;
+	vcpus[2].nmi_pending = true;
+	vcpus[2].events = false;
+	threads[2].state = THREAD_BLOCKED;
+	send_ipi(LAPIC_TO_DEST, LAPIC_INIT, 0, 2);
+	assert_true(vcpus[2].init_pending);
+	assert_false(vcpus[2].nmi_pending); /* it came before */
+	assert_int_equal(vcpus[2].startup, -1);
+	assert_int_equal(threads[2].state, THREAD_READY);
+	assert_false(vcpus[0].init_pending || vcpus[1].init_pending);
+	sched_kill(&threads[2]);
+}
+
+/* Messages of one start, in one go: the first start-up message counts. */
+static void startup_is_heard_behind_an_init_only(void **state)
+{
+	(void)state;
+	send_ipi(LAPIC_TO_DEST, LAPIC_STARTUP, 0x98, 2);
+	assert_int_equal(vcpus[2].startup, -1);
+	send_ipi(LAPIC_TO_DEST, LAPIC_INIT, 0, 2);
+	send_ipi(LAPIC_TO_DEST, LAPIC_STARTUP, 0x99, 2);
+	send_ipi(LAPIC_TO_DEST, LAPIC_STARTUP, 0x9a, 2);
+	assert_int_equal(vcpus[2].startup, 0x99);
+	send_ipi(LAPIC_TO_DEST, LAPIC_INIT, 0, 2); /* starts over */
+	assert_int_equal(vcpus[2].startup, -1);
+}
+
+static void who_waits_for_startup_hears_nothing_else(void **state)
+{
+	(void)state;
+	vcpus[2].parked = true;
+	send_ipi(LAPIC_TO_DEST, LAPIC_NMI, 0, 2);
+	assert_false(vcpus[2].nmi_pending);
+	threads[2].state = THREAD_BLOCKED;
+	send_ipi(LAPIC_TO_OTHERS, LAPIC_STARTUP, 0x77, 0);
+	assert_int_equal(vcpus[2].startup, 0x77);
+	assert_int_equal(vcpus[0].startup, -1);
+	assert_int_equal(threads[2].state, THREAD_READY);
+	send_ipi(LAPIC_TO_DEST, LAPIC_NMI, 0, 2); /* by now it runs, or is about to */
+	assert_true(vcpus[2].nmi_pending);
+	sched_kill(&threads[2]);
 }
 
 /* --- the local APIC's timer */
@@ -587,6 +679,12 @@ int main(void)
 		cmocka_unit_test_setup(msi_trigger_mode, fresh),
 		cmocka_unit_test_setup(logical_and_lowest_priority, fresh),
 		cmocka_unit_test_setup(ipi_destinations, fresh),
+		cmocka_unit_test_setup(lowest_priority_finds_one_that_accepts, fresh),
+		cmocka_unit_test_setup(lowest_priority_with_a_shorthand, fresh),
+		cmocka_unit_test_setup(a_disabled_local_apic_hears_nothing, fresh),
+		cmocka_unit_test_setup(init_is_heard_by_a_running_vcpu, fresh),
+		cmocka_unit_test_setup(startup_is_heard_behind_an_init_only, fresh),
+		cmocka_unit_test_setup(who_waits_for_startup_hears_nothing_else, fresh),
 		cmocka_unit_test_setup(the_timer_uses_the_hosts_clock, fresh),
 		cmocka_unit_test_setup(a_periodic_timer_goes_on, fresh),
 		cmocka_unit_test_setup(stopping_the_timer_takes_it_out, fresh),

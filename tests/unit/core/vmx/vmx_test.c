@@ -323,6 +323,21 @@ static void an_nmi_waits_for_its_window(void **state)
 	}
 }
 
+/* A new state is still that of an NMI's handler; a reset is not. */
+static void a_reset_ends_an_nmis_handler(void **state)
+{
+	struct vcpu_state s = guest_state_long();
+
+	(void)state;
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, BLOCKED_BY_NMI | BLOCKED_BY_STI);
+	backend->state_set(guest, &s);
+	assert_int_equal(vmread(VMCS_GUEST_INTERRUPTIBILITY), BLOCKED_BY_NMI);
+	assert_false(backend->nmi_window(guest));
+	backend->nmi_unblock(guest);
+	assert_int_equal(vmread(VMCS_GUEST_INTERRUPTIBILITY), 0);
+	assert_true(backend->nmi_window(guest));
+}
+
 static void an_nmi_behind_an_exception_comes_next(void **state)
 {
 	(void)state;
@@ -706,6 +721,7 @@ int main(void)
 		TEST(exceptions_go_in),
 		TEST(real_mode_has_no_error_codes),
 		TEST(an_nmi_waits_for_its_window),
+		TEST(a_reset_ends_an_nmis_handler),
 		TEST(an_nmi_behind_an_exception_comes_next),
 		TEST(events_that_were_interrupted_start_again),
 		TEST(instructions_that_were_interrupted_run_again),
