@@ -522,6 +522,7 @@ static void svm_nmi_unblock(struct vcpu *v)
 
 const struct backend svm_backend = {
 	.name = "AMD-V",
+	.extended_topology = true,
 	.matches = svm_matches,
 	.preflight = svm_preflight,
 	.cpu_on = svm_cpu_on,

@@ -50,10 +50,12 @@ static enum err vcpus_init(struct vm *vm)
 	vm->counters = heap_shared_alloc(counters_bytes(vm), owner);
 	if (!vm->cpuid || !vm->counters)
 		return ERR_NO_MEMORY;
-	cpuid_table_build(vm->cpuid, &(struct cpuid_request){ .cpus = vm->vcpu_count,
-							      .tsc_khz = tsc_khz,
-							      .xcr0 = cpu_features.xcr0,
-							      .host = host_cpuid });
+	cpuid_table_build(vm->cpuid,
+			  &(struct cpuid_request){ .cpus = vm->vcpu_count,
+						   .extended_topology = backend->extended_topology,
+						   .tsc_khz = tsc_khz,
+						   .xcr0 = cpu_features.xcr0,
+						   .host = host_cpuid });
 	for (u32 i = 0; i < vm->vcpu_count; i++) {
 		enum err err = vcpu_create(vm, i);
 

@@ -31,6 +31,8 @@ enum vcpu_register { VCPU_CR0, VCPU_CR2, VCPU_CR4, VCPU_RFLAGS, VCPU_CPL };
 
 struct backend {
 	const char *name;
+	/* Whether this vendor's CPUID tells of cores in leaves 80000000h and up, not in leaf 4. */
+	bool extended_topology;
 
 	/* Whether this processor is this vendor's. */
 	bool (*matches)(void);
@@ -86,7 +88,7 @@ struct backend {
 	bool (*intr_window)(struct vcpu *vcpu);
 };
 
-static_assert(sizeof(struct backend) / sizeof(void *) <= 1 + 24, "the seam stays narrow");
+static_assert(sizeof(struct backend) / sizeof(void *) <= 2 + 24, "the seam stays narrow");
 
 /* The back end of this machine, chosen once at boot. */
 extern const struct backend *backend;

@@ -16,6 +16,13 @@
 #define FEATURES_EBX_APIC_ID   BITS64(31, 24)
 #define TOPOLOGY_SMT	       (1U << 8)
 #define TOPOLOGY_CORE	       (2U << 8)
+#define CACHE_TYPE	       BITS64(4, 0) /* 0: no more caches */
+#define CACHE_LEVEL	       BITS64(7, 5)
+#define CACHE_THREADS	       BITS64(25, 14)
+#define CACHE_CORES	       BITS64(31, 26)
+#define CACHES		       4U
+#define ADDRESS_ECX_CORES      BITS64(7, 0)
+#define ADDRESS_ECX_ID_BITS    BITS64(15, 12)
 #define KVM_FEATURE_NOP_DELAY  BIT32(1)
 #define KVM_FEATURE_CLOCK      BIT32(3)
 #define KVM_FEATURE_STABLE     BIT32(24)
@@ -23,8 +30,9 @@
 #define XSAVE_ECX_ALIGNED      BIT32(1) /* compacted: starts at a multiple of 64 */
 #define XCR0_STATES	       63U
 /* The others ignore ECX. */
-#define LEAVES_WITH_SUBLEAVES \
-	(BIT32(CPUID_CACHE) | BIT32(CPUID_STRUCTURED) | BIT32(CPUID_TOPOLOGY) | BIT32(CPUID_XSAVE))
+#define LEAVES_WITH_SUBLEAVES                                                   \
+	(BIT32(CPUID_CACHE) | BIT32(CPUID_STRUCTURED) | BIT32(CPUID_TOPOLOGY) | \
+	 BIT32(CPUID_XSAVE) | BIT32(CPUID_TOPOLOGY_V2))
 #define APIC_BUS_KHZ(tsc) ((tsc) >> 2) /* LAPIC_CLOCK_SHIFT */
 
 enum reg { EAX, EBX, ECX, EDX };
@@ -92,7 +100,10 @@ static void build_identity(struct cpuid_table *t, const struct cpuid_request *r)
 	struct cpuid_values features = r->host(CPUID_FEATURES, 0);
 
 	t->basic[0] = r->host(CPUID_BASIC, 0);
-	t->basic[0].eax = (u32)min_u64(t->basic[0].eax, CPUID_XSAVE);
+	if (r->extended_topology || t->basic[0].eax < CPUID_TOPOLOGY_V2)
+		t->basic[0].eax = (u32)min_u64(t->basic[0].eax, CPUID_XSAVE);
+	else
+		t->basic[0].eax = CPUID_TOPOLOGY_V2;
 	t->basic[1].eax = features.eax;
 	t->basic[1].ebx = (features.ebx & FEATURES_EBX_CLFLUSH) |
 			  (u32)field_set(FEATURES_EBX_COUNT, 0, r->cpus);
@@ -102,38 +113,53 @@ static void build_identity(struct cpuid_table *t, const struct cpuid_request *r)
 		t->basic[LEAF_CACHE_DESCRIPTORS] = r->host(LEAF_CACHE_DESCRIPTORS, 0);
 	t->basic[LEAF_POWER].eax = POWER_ARAT;
 	t->extended[0] = t->basic[0];
-	t->extended[0].eax = (u32)min_u64(r->host(CPUID_EXTENDED, 0).eax, CPUID_EXT_ADDRESS);
+	t->extended[0].eax =
+		(u32)min_u64(r->host(CPUID_EXTENDED, 0).eax,
+			     t->extended[1].ecx & CPUID_EXT1_ECX_TOPOEXT ? CPUID_EXT_TOPOLOGY
+									 : CPUID_EXT_ADDRESS);
 	t->extended[1].eax = r->host(CPUID_EXT_FEATURES, 0).eax;
 	for (u32 leaf = 2; leaf <= 6; leaf++) { /* brand string, AMD's caches */
 		if (host_has_leaf(r, CPUID_EXTENDED + leaf))
 			t->extended[leaf] = r->host(CPUID_EXTENDED + leaf, 0);
 	}
 	t->extended[8].eax = r->host(CPUID_EXT_ADDRESS, 0).eax & 0xffff;
-	t->extended[8].ecx = r->cpus - 1;
 }
 
-/* One package of `cpus` cores, one thread each. */
-static void build_topology(struct cpuid_table *t, const struct cpuid_request *r)
+static void build_levels(struct cpuid_table *t, const struct cpuid_request *r, u32 leaf)
 {
-	if (r->cpus > 1)
-		t->extended[1].ecx |= CPUID_EXT1_ECX_CMP_LEGACY;
-	t->basic[CPUID_TOPOLOGY] = (struct cpuid_values){ 0, 1, TOPOLOGY_SMT, 0 };
-	*slot(t, CPUID_TOPOLOGY, 1) =
+	if (t->basic[0].eax < leaf)
+		return;
+	t->basic[leaf] = (struct cpuid_values){ 0, 1, TOPOLOGY_SMT, 0 };
+	*slot(t, leaf, 1) =
 		(struct cpuid_values){ bits_for(r->cpus), r->cpus, TOPOLOGY_CORE | 1, 0 };
 }
 
-/* Deterministic cache parameters are shared by nobody but the vCPU, as far as it can see. */
-static void build_caches(struct cpuid_table *t, const struct cpuid_request *r)
+/* One package of `cpus` cores, one thread each; the MADT has the same numbers. */
+static void build_topology(struct cpuid_table *t, const struct cpuid_request *r)
 {
-	if (!host_has_leaf(r, CPUID_CACHE))
+	build_levels(t, r, CPUID_TOPOLOGY);
+	build_levels(t, r, CPUID_TOPOLOGY_V2);
+	if (!r->extended_topology)
 		return;
-	for (u32 subleaf = 0; subleaf < 4; subleaf++) {
-		struct cpuid_values v = r->host(CPUID_CACHE, subleaf);
+	if (r->cpus > 1)
+		t->extended[1].ecx |= CPUID_EXT1_ECX_CMP_LEGACY;
+	t->extended[8].ecx = (u32)(field_set(ADDRESS_ECX_CORES, 0, r->cpus - 1) |
+				   field_set(ADDRESS_ECX_ID_BITS, 0, bits_for(r->cpus)));
+}
 
-		if ((v.eax & 0x1f) == 0)
+/* Deterministic cache parameters: the third level is the package's, the others a core's. */
+static void build_caches(struct cpuid_table *t, const struct cpuid_request *r, u32 leaf)
+{
+	for (u32 subleaf = 0; subleaf < CACHES && host_has_leaf(r, leaf); subleaf++) {
+		struct cpuid_values v = r->host(leaf, subleaf);
+		bool shared = field_get(CACHE_LEVEL, v.eax) >= 3;
+		u64 eax = v.eax;
+
+		if (!field_get(CACHE_TYPE, v.eax))
 			break;
-		v.eax &= 0x3fff;
-		*slot(t, CPUID_CACHE, subleaf) = v;
+		eax = field_set(CACHE_THREADS, eax, shared ? r->cpus - 1 : 0);
+		v.eax = (u32)field_set(CACHE_CORES, eax, leaf == CPUID_CACHE ? r->cpus - 1 : 0);
+		*slot(t, leaf, subleaf) = v;
 	}
 }
 
@@ -195,10 +221,13 @@ static void build_hypervisor(struct cpuid_table *t, const struct cpuid_request *
 void cpuid_table_build(struct cpuid_table *t, const struct cpuid_request *r)
 {
 	memset(t, 0, sizeof(*t));
-	build_identity(t, r);
 	build_features(t, r);
+	build_identity(t, r);
 	build_topology(t, r);
-	build_caches(t, r);
+	if (!r->extended_topology)
+		build_caches(t, r, CPUID_CACHE);
+	else if (t->extended[1].ecx & CPUID_EXT1_ECX_TOPOEXT)
+		build_caches(t, r, CPUID_EXT_CACHE);
 	build_xsave(t, r);
 	build_hypervisor(t, r);
 }
@@ -209,9 +238,10 @@ static const struct cpuid_values *find(const struct cpuid_table *t, u32 leaf, u3
 
 	if (leaf < CPUID_BASIC_LEAVES && (subleaf == 0 || !(LEAVES_WITH_SUBLEAVES & BIT32(leaf))))
 		return &t->basic[leaf];
-	if (leaf - CPUID_EXTENDED < CPUID_EXTENDED_LEAVES)
+	if (leaf - CPUID_EXTENDED < CPUID_EXTENDED_LEAVES &&
+	    (subleaf == 0 || leaf != CPUID_EXT_CACHE))
 		return &t->extended[leaf - CPUID_EXTENDED];
-	if (leaf < CPUID_BASIC_LEAVES) {
+	if (leaf < CPUID_BASIC_LEAVES || leaf == CPUID_EXT_CACHE) {
 		for (u32 i = 0; i < t->sub_count; i++) {
 			if (t->sub[i].leaf == leaf && t->sub[i].subleaf == subleaf)
 				return &t->sub[i].values;
@@ -240,9 +270,13 @@ static void answer_live(struct vcpu *v, u64 *gpr, u32 leaf, u32 subleaf)
 			gpr[GPR_RDX] &= ~(u64)CPUID_1_EDX_APIC;
 		if (backend->register_get(v, VCPU_CR4) & CR4_OSXSAVE)
 			gpr[GPR_RCX] |= CPUID_1_ECX_OSXSAVE;
-	} else if (leaf == CPUID_TOPOLOGY) {
+	} else if ((leaf == CPUID_TOPOLOGY || leaf == CPUID_TOPOLOGY_V2) &&
+		   leaf <= v->cpuid->basic[0].eax) {
 		gpr[GPR_RCX] |= subleaf & 0xff;
 		gpr[GPR_RDX] = v->lapic.id;
+	} else if (leaf == CPUID_EXT_TOPOLOGY && leaf <= v->cpuid->extended[0].eax) {
+		gpr[GPR_RAX] = v->lapic.id;
+		gpr[GPR_RBX] = v->lapic.id; /* the core's number; it has one thread */
 	} else if (leaf == CPUID_XSAVE && subleaf <= 1 && v->cpuid->basic[CPUID_XSAVE].eax != 0) {
 		xsave_answer(v, gpr, subleaf == 1);
 	}

@@ -4,9 +4,9 @@
 #include "core/virt/verdict.h"
 #include "lib/base/types.h"
 
-#define CPUID_BASIC_LEAVES    0x10
-#define CPUID_EXTENDED_LEAVES 0x9
-#define CPUID_SUBLEAVES	      24
+#define CPUID_BASIC_LEAVES    0x20
+#define CPUID_EXTENDED_LEAVES 0x1f
+#define CPUID_SUBLEAVES	      28
 
 struct vcpu;
 
@@ -27,6 +27,7 @@ struct cpuid_table {
 
 struct cpuid_request {
 	u32 cpus;
+	bool extended_topology; /* cores are told in leaves 80000000h and up, not in leaf 4 */
 	u64 tsc_khz;
 	u64 xcr0; /* states that may be enabled */
 	/* Reads the processor's own CPUID. */

@@ -301,6 +301,7 @@ static inline bool exception_has_error(unsigned vector)
 #define CPUID_XSAVE	   0x0000000dU
 #define CPUID_TSC	   0x00000015U
 #define CPUID_FREQUENCY	   0x00000016U
+#define CPUID_TOPOLOGY_V2  0x0000001fU
 #define CPUID_HYPERVISOR   0x40000000U
 #define CPUID_EXTENDED	   0x80000000U
 #define CPUID_EXT_FEATURES 0x80000001U
@@ -308,6 +309,8 @@ static inline bool exception_has_error(unsigned vector)
 #define CPUID_EXT_POWER	   0x80000007U
 #define CPUID_EXT_ADDRESS  0x80000008U
 #define CPUID_EXT_SVM	   0x8000000aU
+#define CPUID_EXT_CACHE	   0x8000001dU
+#define CPUID_EXT_TOPOLOGY 0x8000001eU
 
 #define CPUID_1_ECX_SSE3	 BIT32(0)
 #define CPUID_1_ECX_PCLMULQDQ	 BIT32(1)

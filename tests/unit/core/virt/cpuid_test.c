@@ -80,10 +80,16 @@ static struct cpuid_values host_avx512(u32 leaf, u32 subleaf)
 	return host_bare(leaf, subleaf);
 }
 
+static bool amd; /* its back end says that leaves 80000000h and up tell of cores */
+
 static void build(struct cpuid_values (*host)(u32 leaf, u32 subleaf), u32 cpus, u64 xcr0)
 {
 	request = (struct cpuid_request){
-		.cpus = cpus, .tsc_khz = 2000000, .xcr0 = xcr0, .host = host
+		.cpus = cpus,
+		.extended_topology = amd,
+		.tsc_khz = 2000000,
+		.xcr0 = xcr0,
+		.host = host,
 	};
 	fake_backend_reset();
 	vcpu = (struct vcpu){ .cpuid = &table, .page = &page, .lapic.base = APIC_BASE_ENABLE };
@@ -188,24 +194,22 @@ struct allowed {
  * Leaves that are not here must be zero.
  */
 static const struct allowed allowed[] = {
-	{ 0, ANY, { 0xd, ~0U, ~0U, ~0U } },
+	{ 0, ANY, { 0x1f, ~0U, ~0U, ~0U } },
 	{ 1, ANY, { ~0U, 0xffffff00 & ~0xff000000, 0, 0 } },
 	{ 2, ANY, { ~0U, ~0U, ~0U, ~0U } },
-	{ 4, 0, { 0x3fff, ~0U, ~0U, ~0U } },
-	{ 4, 1, { 0x3fff, ~0U, ~0U, ~0U } },
-	{ 4, 2, { 0x3fff, ~0U, ~0U, ~0U } },
-	{ 4, 3, { 0x3fff, ~0U, ~0U, ~0U } },
 	{ 6, ANY, { BIT32(2), 0, 0, 0 } },
 	{ 0xb, 0, { 0, 1, 0x100, 0 } },
 	{ 0xb, 1, { 0, 1, 0x201, 0 } },
 	{ 0xd, 0, { 7, ~0U, ~0U, 0 } },
 	{ 0xd, 1, { 0, ~0U, 0, 0 } },
 	{ 0xd, 2, { ~0U, ~0U, ~0U, ~0U } },
+	{ 0x1f, 0, { 0, 1, 0x100, 0 } },
+	{ 0x1f, 1, { 0, 1, 0x201, 0 } },
 	{ 0x40000000, ANY, { ~0U, ~0U, ~0U, ~0U } },
 	{ 0x40000010, ANY, { ~0U, ~0U, ~0U, ~0U } },
 	{ 0x40000100, ANY, { ~0U, ~0U, ~0U, ~0U } },
 	{ 0x40000101, ANY, { ~0U, ~0U, ~0U, ~0U } },
-	{ 0x80000000, ANY, { 0x80000008, ~0U, ~0U, ~0U } },
+	{ 0x80000000, ANY, { 0x8000001e, ~0U, ~0U, ~0U } },
 	{ 0x80000001, ANY, { ~0U, 0, 0, 0 } },
 	{ 0x80000002, ANY, { ~0U, ~0U, ~0U, ~0U } },
 	{ 0x80000003, ANY, { ~0U, ~0U, ~0U, ~0U } },
@@ -218,7 +222,8 @@ static const struct allowed allowed[] = {
 static u32 allowed_bits(u32 leaf, u32 subleaf, enum reg reg)
 {
 	/* Leaves with subleaves answer those one by one; the others ignore ECX. */
-	bool one_by_one = leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd;
+	bool levels = leaf == 0xb || leaf == 0x1f, caches = leaf == (amd ? 0x8000001d : 4);
+	bool one_by_one = levels || leaf == 4 || leaf == 0x8000001d || leaf == 7 || leaf == 0xd;
 	u32 bits = row_bits(leaf, one_by_one ? subleaf : 0, reg, false);
 
 	for (u32 i = 0; i < ARRAY_SIZE(allowed); i++) {
@@ -226,8 +231,10 @@ static u32 allowed_bits(u32 leaf, u32 subleaf, enum reg reg)
 		    (allowed[i].subleaf == ANY || allowed[i].subleaf == subleaf))
 			bits |= allowed[i].bits[reg];
 	}
+	if (caches && subleaf < 4)
+		bits |= reg == EAX ? 0x3fff : ~0U;
 	/* The number of the subleaf comes back in ECX. */
-	return leaf == 0xb && reg == ECX ? bits | (subleaf & 0xff) : bits;
+	return levels && reg == ECX ? bits | (subleaf & 0xff) : bits;
 }
 
 static void check_leaf(u32 leaf, u32 subleaf)
@@ -246,7 +253,7 @@ static void nothing_leaks_that_no_row_names(void **state)
 	static const u32 start[] = { 0,		 0x3ffffff0, 0x40000000, 0x400000f0, 0x7ffffff0,
 				     0x80000000, 0x8fffffff, 0xc0000000, 0xfffffff0 };
 
-	(void)state;
+	amd = *state != NULL;
 	build(host_ones, 1, 7);
 	for (u32 i = 0; i < ARRAY_SIZE(start); i++) {
 		for (u32 offset = 0; offset < 0x120; offset++) {
@@ -288,37 +295,177 @@ static void what_must_stay_hidden(void **state)
 
 /* --- topology */
 
-static void topology_of_1_to_64(void **state)
+/* A guest that knows the leaves of both vendors must find the same answer in each of them. */
+
+static u32 log2_up(u32 count)
+{
+	u32 bits = 0;
+
+	while (1U << bits < count)
+		bits++;
+	return bits;
+}
+
+/* Leaves B and 1F of a package of `cpus` cores with one thread each. */
+static void check_levels(u32 leaf, u32 cpus)
+{
+	assert_int_equal(guest(leaf, 0, EAX), 0);
+	assert_int_equal(guest(leaf, 0, EBX), 1);
+	assert_int_equal(guest(leaf, 0, ECX), 0x100);
+	/* The shift must separate packages, and be no larger than needed. */
+	assert_int_equal(guest(leaf, 1, EAX), log2_up(cpus));
+	assert_int_equal(guest(leaf, 1, EBX), cpus);
+	assert_int_equal(guest(leaf, 1, ECX), 0x201);
+	/* The end of the list. */
+	assert_int_equal(guest(leaf, 2, EAX), 0);
+	assert_int_equal(guest(leaf, 2, EBX), 0);
+	assert_int_equal(guest(leaf, 2, ECX), 2);
+	for (u32 level = 0; level < 4; level++)
+		assert_int_equal(guest(leaf, level, EDX), vcpu.lapic.id);
+}
+
+static void check_no_levels(u32 leaf)
+{
+	for (u32 level = 0; level < 4; level++) {
+		for (enum reg reg = EAX; reg <= EDX; reg++)
+			assert_int_equal(guest(leaf, level, reg), 0);
+	}
+}
+
+static void check_leaf_1(u32 cpus)
+{
+	assert_int_equal(guest(1, 0, EBX) >> 16 & 0xff, cpus);
+	assert_int_equal(guest(1, 0, EBX) >> 24, vcpu.lapic.id);
+	assert_int_equal((guest(1, 0, EDX) & CPUID_1_EDX_HTT) != 0, cpus > 1);
+}
+
+/* Type, level and own size of a cache; who shares it here is nobody's business in the guest. */
+#define CACHE(type, level) (0xffffc000U | 1U << 9 | (level) << 5 | (type))
+
+static struct cpuid_values host_caches(u32 subleaf)
+{
+	static const u32 eax[] = { CACHE(1, 1U), CACHE(2, 1U), CACHE(3, 2U), CACHE(3, 3U) };
+
+	return subleaf < ARRAY_SIZE(eax) ? (struct cpuid_values){ eax[subleaf], 7, 63, 4 }
+					 : (struct cpuid_values){ 0 };
+}
+
+static u32 intel_last_leaf;
+
+static struct cpuid_values host_intel(u32 leaf, u32 subleaf)
+{
+	if (leaf == CPUID_BASIC)
+		return (struct cpuid_values){ intel_last_leaf, 0x756e6547, 0x6c65746e, 0x49656e69 };
+	if (leaf == CPUID_CACHE)
+		return host_caches(subleaf);
+	if (leaf == CPUID_EXTENDED)
+		return (struct cpuid_values){ .eax = 0x80000008 };
+	if (leaf == CPUID_EXT_ADDRESS)
+		return (struct cpuid_values){ .eax = 0x3027 };
+	return (struct cpuid_values){ 0 };
+}
+
+static u32 amd_ecx; /* of leaf 80000001h */
+
+static struct cpuid_values host_amd(u32 leaf, u32 subleaf)
+{
+	if (leaf == CPUID_BASIC)
+		return (struct cpuid_values){ 0x24, 0x68747541, 0x444d4163, 0x69746e65 };
+	if (leaf == CPUID_EXTENDED)
+		return (struct cpuid_values){ .eax = 0x80000020 };
+	if (leaf == CPUID_EXT_FEATURES)
+		return (struct cpuid_values){ .ecx = amd_ecx };
+	if (leaf == CPUID_EXT_ADDRESS)
+		return (struct cpuid_values){ 0x3030, 0, 0x703f, 0 };
+	/* An emulator's has leaf 4, too. */
+	if (leaf == CPUID_EXT_CACHE || leaf == CPUID_CACHE)
+		return host_caches(subleaf);
+	if (leaf == CPUID_EXT_TOPOLOGY)
+		return (struct cpuid_values){ 0x12, 0x107, 0x201, 0 };
+	return (struct cpuid_values){ 0 };
+}
+
+/* Each core has the first and second level for itself, the package has the third. */
+static void check_caches(u32 leaf, u32 cpus, u32 cores)
+{
+	for (u32 i = 0; i < 4; i++) {
+		u32 eax = guest(leaf, i, EAX);
+
+		assert_int_equal(eax & 0x3fff, host_caches(i).eax & 0x3fff);
+		assert_int_equal(eax >> 14 & 0xfff, i == 3 ? cpus - 1 : 0);
+		assert_int_equal(eax >> 26, cores);
+		assert_int_equal(guest(leaf, i, EBX), 7);
+		assert_int_equal(guest(leaf, i, ECX), 63);
+		assert_int_equal(guest(leaf, i, EDX), 4);
+	}
+	for (u32 i = 4; i < 8; i++) {
+		for (enum reg reg = EAX; reg <= EDX; reg++)
+			assert_int_equal(guest(leaf, i, reg), 0);
+	}
+}
+
+static void topology_by_intels_leaves(void **state)
+{
+	static const u32 last[] = { 0xb, 0xd, 0x16, 0x1e, 0x1f, 0x20 };
+
+	(void)state;
+	for (u32 cpus = 1; cpus <= 64; cpus++) {
+		amd = false;
+		intel_last_leaf = last[cpus % ARRAY_SIZE(last)];
+		build(host_intel, cpus, 3);
+		vcpu.lapic.id = cpus - 1;
+		check_leaf_1(cpus);
+		check_caches(CPUID_CACHE, cpus, cpus - 1);
+		check_levels(CPUID_TOPOLOGY, cpus);
+		if (intel_last_leaf >= CPUID_TOPOLOGY_V2) {
+			assert_int_equal(guest(0, 0, EAX), CPUID_TOPOLOGY_V2);
+			check_levels(CPUID_TOPOLOGY_V2, cpus);
+		} else {
+			assert_int_equal(guest(0, 0, EAX), intel_last_leaf < 0xd ? 0xb : 0xd);
+			check_no_levels(CPUID_TOPOLOGY_V2);
+		}
+		/* The other vendor's fields are reserved here. */
+		assert_int_equal(guest(CPUID_EXTENDED, 0, EAX), 0x80000008);
+		assert_int_equal(guest(CPUID_EXT_FEATURES, 0, ECX), 0);
+		assert_int_equal(guest(CPUID_EXT_ADDRESS, 0, ECX), 0);
+		check_no_levels(CPUID_EXT_TOPOLOGY);
+		check_no_levels(CPUID_EXT_CACHE);
+	}
+}
+
+static void topology_by_amds_leaves(void **state)
 {
 	(void)state;
 	for (u32 cpus = 1; cpus <= 64; cpus++) {
-		u32 shift;
+		bool topoext = cpus % 3 != 0;
+		u32 ecx;
 
-		build(host_ones, cpus, 3);
+		amd = true;
+		amd_ecx = topoext ? CPUID_EXT1_ECX_TOPOEXT : 0;
+		build(host_amd, cpus, 3);
 		vcpu.lapic.id = cpus - 1;
-		assert_int_equal(guest(1, 0, EBX) >> 16 & 0xff, cpus);
-		assert_int_equal(guest(1, 0, EBX) >> 24, cpus - 1);
-		assert_int_equal((guest(1, 0, EDX) & CPUID_1_EDX_HTT) != 0, cpus > 1);
-		assert_int_equal((guest(CPUID_EXT_FEATURES, 0, ECX) & CPUID_EXT1_ECX_CMP_LEGACY) !=
-					 0,
-				 cpus > 1);
-		assert_int_equal(guest(CPUID_EXT_ADDRESS, 0, ECX), cpus - 1);
-		/* One thread a core. */
-		assert_int_equal(guest(0xb, 0, EAX), 0);
-		assert_int_equal(guest(0xb, 0, EBX), 1);
-		assert_int_equal(guest(0xb, 0, ECX), 0x100);
-		/* The cores: the shift must separate packages, and be no larger than needed. */
-		shift = guest(0xb, 1, EAX);
-		assert_true(1U << shift >= cpus);
-		assert_true(shift == 0 || 1U << (shift - 1) < cpus);
-		assert_int_equal(guest(0xb, 1, EBX), cpus);
-		assert_int_equal(guest(0xb, 1, ECX), 0x201);
-		/* The end of the list. */
-		assert_int_equal(guest(0xb, 2, EAX), 0);
-		assert_int_equal(guest(0xb, 2, EBX), 0);
-		assert_int_equal(guest(0xb, 2, ECX), 2);
-		for (u32 level = 0; level < 4; level++)
-			assert_int_equal(guest(0xb, level, EDX), cpus - 1);
+		check_leaf_1(cpus);
+		check_levels(CPUID_TOPOLOGY, cpus);
+		assert_int_equal(guest(0, 0, EAX), 0xd);
+		check_no_levels(CPUID_TOPOLOGY_V2);
+		check_no_levels(CPUID_CACHE);
+		ecx = cpus > 1 ? amd_ecx | CPUID_EXT1_ECX_CMP_LEGACY : amd_ecx;
+		assert_int_equal(guest(CPUID_EXT_FEATURES, 0, ECX), ecx);
+		assert_int_equal(guest(CPUID_EXT_ADDRESS, 0, ECX), (cpus - 1) | log2_up(cpus)
+											<< 12);
+		assert_int_equal(guest(CPUID_EXTENDED, 0, EAX),
+				 topoext ? CPUID_EXT_TOPOLOGY : CPUID_EXT_ADDRESS);
+		if (!topoext) {
+			check_no_levels(CPUID_EXT_CACHE);
+			check_no_levels(CPUID_EXT_TOPOLOGY);
+			continue;
+		}
+		check_caches(CPUID_EXT_CACHE, cpus, 0);
+		assert_int_equal(guest(CPUID_EXT_TOPOLOGY, 0, EAX), cpus - 1);
+		/* One thread in this core, which is the vCPU; one node. */
+		assert_int_equal(guest(CPUID_EXT_TOPOLOGY, 0, EBX), cpus - 1);
+		assert_int_equal(guest(CPUID_EXT_TOPOLOGY, 0, ECX), 0);
+		assert_int_equal(guest(CPUID_EXT_TOPOLOGY, 0, EDX), 0);
 	}
 }
 
@@ -458,7 +605,7 @@ static void identity_is_the_hosts(void **state)
 
 	(void)state;
 	build(host_bare, 1, 3);
-	assert_int_equal(guest(0, 0, EAX), 0xd); /* the last leaf that there is */
+	assert_int_equal(guest(0, 0, EAX), amd ? 0xd : 0x1f); /* the last leaf that there is */
 	assert_int_equal(guest(0x80000000, 0, EAX), 0x80000008);
 	signature_at(0, text);
 	assert_int_equal(guest(0, 0, EBX), guest(0x80000000, 0, EBX));
@@ -473,8 +620,10 @@ int main(void)
 		cmocka_unit_test(only_always_rows_on_a_bare_host),
 		cmocka_unit_test(leaves_that_the_host_lacks),
 		cmocka_unit_test(nothing_leaks_that_no_row_names),
+		cmocka_unit_test_prestate(nothing_leaks_that_no_row_names, &amd),
 		cmocka_unit_test(what_must_stay_hidden),
-		cmocka_unit_test(topology_of_1_to_64),
+		cmocka_unit_test(topology_by_intels_leaves),
+		cmocka_unit_test(topology_by_amds_leaves),
 		cmocka_unit_test(apic_follows_its_base_register),
 		cmocka_unit_test(osxsave_follows_cr4),
 		cmocka_unit_test(xsave_sizes),
