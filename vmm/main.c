@@ -101,14 +101,30 @@ static u32 physical_bits(void)
 	return (u32)field_get(CPUID_EXT8_EAX_PHYSICAL, eax);
 }
 
+/* Others that are ready go first. A notification that this takes was for devices_run(). */
+static void others_first(void)
+{
+	syscall1(SYSCALL_wait, 0);
+}
+
 /*
  * One lock for the whole VMM. A thread that does not get it sleeps for a moment: the holder may be
- * waiting for this very processor.
+ * waiting for this very processor. Who had it last lets those go first that have tried in vain: one
+ * whose guest does nothing but touch devices has it nearly always when its turn ends.
  */
-static void vmm_lock(struct vmm *v)
+static void vmm_lock(struct vmm *v, u64 index)
 {
-	while (__atomic_exchange_n(&v->lock, 1, __ATOMIC_ACQUIRE) != 0)
-		syscall1(SYSCALL_wait, 0);
+	if (__atomic_load_n(&v->holder, __ATOMIC_RELAXED) == index &&
+	    __atomic_load_n(&v->waiters, __ATOMIC_RELAXED) > 0)
+		others_first();
+	if (__atomic_exchange_n(&v->lock, 1, __ATOMIC_ACQUIRE) != 0) {
+		__atomic_fetch_add(&v->waiters, 1, __ATOMIC_RELAXED);
+		do {
+			others_first();
+		} while (__atomic_exchange_n(&v->lock, 1, __ATOMIC_ACQUIRE) != 0);
+		__atomic_fetch_sub(&v->waiters, 1, __ATOMIC_RELAXED);
+	}
+	__atomic_store_n(&v->holder, index, __ATOMIC_RELAXED);
 }
 
 static void vmm_unlock(struct vmm *v)
@@ -150,7 +166,7 @@ static NORETURN void vcpu_loop(struct vmm *v, u64 index)
 		deadline = deadline_carry(v, index);
 		vmm_unlock(v);
 		syscall1(SYSCALL_vcpu_run, deadline);
-		vmm_lock(v);
+		vmm_lock(v, index);
 		deadline_lay_down(v, index);
 		exit_handle(&vcpu);
 	}
@@ -159,7 +175,7 @@ static NORETURN void vcpu_loop(struct vmm *v, u64 index)
 /* Where the thread of another vCPU begins; the core gives its index. */
 static NORETURN void vcpu_main(u64 index)
 {
-	vmm_lock(&vmm);
+	vmm_lock(&vmm, index);
 	vcpu_loop(&vmm, index);
 }
 
@@ -183,7 +199,7 @@ int main(void)
 	vmm.deadline_ns = DEV_NEVER;
 	vmm.deadline_tsc = WAIT_FOREVER;
 	vmm.carried_tsc = WAIT_FOREVER;
-	vmm_lock(&vmm);
+	vmm_lock(&vmm, 0);
 	vmm_boot(&vmm);
 	vcpus_start(&vmm);
 	vcpu_loop(&vmm, 0);

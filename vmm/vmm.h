@@ -8,7 +8,9 @@
 
 struct vmm {
 	struct vm_channel *channel;
-	u32 lock; /* of everything below and of the board: who has left its guest holds it */
+	u32 waiters; /* threads that did not get the lock */
+	u32 lock;    /* of everything below and of the board: who has left its guest holds it */
+	u64 holder;  /* the vCPU whose thread has it, or had it last; read without it, too */
 	struct board board;
 	u64 low_ram_end, high_ram_bytes;
 	u64 tsc_khz;

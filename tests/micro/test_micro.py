@@ -1,7 +1,8 @@
 """Micro guests: each under Ringfence, several VMs a boot, and each on the bare emulated machine.
 
 A guest says `MICRO PASS name (N checks)` and ends its VM with status 0. One that must end otherwise
-has a file `expect`: a line for each permitted beginning of the reason the supervisor gives.
+has a file `expect`: a line for each permitted beginning of the reason the supervisor gives. One that
+wants more than one processor has a file `cpus`, which says how many.
 """
 import fcntl
 import os
@@ -21,14 +22,25 @@ LOGS = console.BUILD / "test" / "micro"
 SECONDS = 180
 
 # These measure time or have a second copy to disturb: a boot of their own, with fewer neighbours.
+# Those of several processors take long.
 TIMED = ["fpu", "hlt", "interrupts", "timer"]
-GROUPS = {"timed": TIMED, "others": [name for name in GUESTS if name not in TIMED]}
+SEVERAL = ["smp"]
+GROUPS = {
+    "timed": TIMED,
+    "several": SEVERAL,
+    "others": [name for name in GUESTS if name not in TIMED + SEVERAL],
+}
 TWICE = ["fpu"]
 
 
 def expected(name):
     path = HERE / name / "expect"
     return path.read_text().split("\n")[:-1] if path.exists() else ["test: status 0"]
+
+
+def cpus_of(name):
+    path = HERE / name / "cpus"
+    return int(path.read_text()) if path.exists() else 1
 
 
 def vms_of(group, cpu):
@@ -40,6 +52,7 @@ def vms_of(group, cpu):
             "kernel": str(console.BUILD / "tests" / "micro" / f"{name.removesuffix('-again')}.elf"),
             "cmdline": emulator,
             "memory": "32M",
+            "cpus": cpus_of(name.removesuffix("-again")),
             "debug-port": True,
             "test-exit": True,
         }
@@ -162,7 +175,7 @@ def test_bare(name):
     LOGS.mkdir(parents=True, exist_ok=True)
     elf = console.BUILD / "tests" / "micro" / f"{name}.elf"
     what = ["-kernel", str(elf), "-append", "bare tcg"]
-    machine = console.Qemu(LOGS / f"bare-{name}.log", what, memory=64)
+    machine = console.Qemu(LOGS / f"bare-{name}.log", what, memory=64, cpus=cpus_of(name))
     try:
         machine.expect(rf"MICRO PASS {name} \(\d+ checks\)")
         machine.ends(1)

@@ -24,3 +24,4 @@
 #define PTE_LARGE    0x83	/* 2 MiB page, writable, present */
 #define LARGE_PAGES  2048	/* 4 GiB of them */
 #define STACK_BYTES  16384
+#define SMP_STACK_BYTES 8192 /* each other processor: NMI and #DF have the lower half */
