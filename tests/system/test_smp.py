@@ -1,0 +1,59 @@
+"""A stock kernel with several processors: more than the machine has."""
+import re
+
+import pytest
+
+import console
+import session
+from console import vm
+
+# Busy for a while in a process of its own: long enough for several time slices.
+WORK = "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done"
+
+
+def interrupts(machine, row):
+    """How many of a kind each processor has taken, from /proc/interrupts."""
+    found = re.search(rf"^ *{row}: +([\d ]+?) +[A-Za-z]", machine.run("cat /proc/interrupts"), re.M)
+    return [int(count) for count in found.group(1).split()]
+
+
+def check_processors(machine, cpus):
+    assert machine.run("nproc").strip() == str(cpus)
+    log = machine.run("dmesg")
+    assert f"smp: Brought up 1 node, {cpus} CPUs" in log
+    trouble = re.findall(r"^.*(?:stall|lockup|warp|not responding|firmware bug).*$", log, re.M | re.I)
+    assert not trouble, trouble
+    topology = machine.run("cat /sys/devices/system/cpu/cpu*/topology/core_cpus_list").split()
+    assert topology == [str(cpu) for cpu in range(cpus)], "one thread a core"
+    package = machine.run("cat /sys/devices/system/cpu/cpu*/topology/package_cpus_list").split()
+    assert package == [f"0-{cpus - 1}"] * cpus
+
+
+def check_interrupts(machine, cpus):
+    """Each processor has its own timer, and the others wake it."""
+    work = "; ".join(f"taskset {1 << cpu:x} sh -c '{WORK}' &" for cpu in range(cpus))
+    before = interrupts(machine, "LOC")
+    machine.run(f"{{ {work.replace('&;', '&')} wait; }} 2>/dev/null", 4 * console.REPLY_SECONDS)
+    after = interrupts(machine, "LOC")
+    assert len(after) == cpus
+    assert all(new > old for old, new in zip(before, after)), (before, after)
+    calls = [sum(pair) for pair in zip(interrupts(machine, "RES"), interrupts(machine, "CAL"))]
+    assert len(calls) == cpus and all(calls), calls
+
+
+@pytest.mark.parametrize("cpus", [2, 4])
+def test_linux_uses_all_processors(ringfence, cpus):
+    machine = ringfence(vm(cpus=cpus))
+    machine.boot_to_shell()
+    check_processors(machine, cpus)
+    check_interrupts(machine, cpus)
+    session.reboot(machine)
+    check_processors(machine, cpus)
+    session.power_off(machine)
+
+
+def test_many_more_processors_than_the_machine_has(ringfence):
+    machine = ringfence(vm(cpus=8))
+    machine.boot_to_shell()
+    check_processors(machine, 8)
+    session.power_off(machine)
