@@ -16,12 +16,12 @@
 #define MULTIBOOT_HEADER_FLAGS 0x3 /* align modules, tell the memory map */
 #define MULTIBOOT_MAGIC	       0x2badb002
 
-#define MSR_NUM_EFER 0xc0000080
-#define ENTRY_CR0    0x80010033 /* PG WP NE ET MP PE; caches on */
-#define ENTRY_CR4    0xa0	/* PGE PAE */
-#define ENTRY_EFER   0x900	/* NXE LME */
-#define PTE_TABLE    0x7	/* user, writable, present */
-#define PTE_LARGE    0x83	/* 2 MiB page, writable, present */
-#define LARGE_PAGES  2048	/* 4 GiB of them */
-#define STACK_BYTES  16384
+#define MSR_NUM_EFER	0xc0000080
+#define ENTRY_CR0	0x80010033 /* PG WP NE ET MP PE; caches on */
+#define ENTRY_CR4	0xa0	   /* PGE PAE */
+#define ENTRY_EFER	0x900	   /* NXE LME */
+#define PTE_TABLE	0x7	   /* user, writable, present */
+#define PTE_LARGE	0x83	   /* 2 MiB page, writable, present */
+#define LARGE_PAGES	2048	   /* 4 GiB of them */
+#define STACK_BYTES	16384
 #define SMP_STACK_BYTES 8192 /* each other processor: NMI and #DF have the lower half */
