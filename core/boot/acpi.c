@@ -27,7 +27,9 @@
 #define AML_PACKAGE	 0x12
 #define AML_BYTE_PREFIX	 0x0a
 
-enum madt_type { MADT_IOAPIC = 1, MADT_OVERRIDE = 2 };
+enum madt_type { MADT_LAPIC = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_X2APIC = 9 };
+
+#define MADT_LAPIC_ENABLED BIT32(0)
 
 struct rsdp {
 	char signature[8];
@@ -80,6 +82,12 @@ static struct cursor table_cursor(const struct table_header *table)
 	return cursor_over(table, table->length);
 }
 
+static void cpu_add(u32 apic_id, u32 flags)
+{
+	if ((flags & MADT_LAPIC_ENABLED) && acpi_info.cpu_count < ACPI_CPU_MAX)
+		acpi_info.cpu_apic_id[acpi_info.cpu_count++] = apic_id;
+}
+
 static void madt_entry_read(u8 type, struct cursor body)
 {
 	if (type == MADT_IOAPIC && acpi_info.ioapic_count < ACPI_IOAPIC_MAX) {
@@ -92,6 +100,20 @@ static void madt_entry_read(u8 type, struct cursor body)
 			ioapic->address = HPA(address);
 			acpi_info.ioapic_count++;
 		}
+	} else if (type == MADT_LAPIC) {
+		u8 uid, id;
+		u32 flags;
+
+		if (cursor_read_u8(&body, &uid) && cursor_read_u8(&body, &id) &&
+		    cursor_read_u32(&body, &flags))
+			cpu_add(id, flags);
+	} else if (type == MADT_X2APIC) {
+		u16 reserved;
+		u32 id, flags;
+
+		if (cursor_read_u16(&body, &reserved) && cursor_read_u32(&body, &id) &&
+		    cursor_read_u32(&body, &flags))
+			cpu_add(id, flags);
 	} else if (type == MADT_OVERRIDE) {
 		u8 bus, irq;
 		u32 gsi;

@@ -4,6 +4,7 @@
 #include "lib/base/types.h"
 
 #define ACPI_IOAPIC_MAX 8
+#define ACPI_CPU_MAX	64
 
 struct acpi_ioapic {
 	hpa_t address;
@@ -13,6 +14,8 @@ struct acpi_ioapic {
 struct acpi_info {
 	struct acpi_ioapic ioapic[ACPI_IOAPIC_MAX];
 	u32 ioapic_count;
+	u32 cpu_apic_id[ACPI_CPU_MAX]; /* of the processors that may be used */
+	u32 cpu_count;
 	u32 isa_gsi[16];   /* ISA interrupt to GSI, overrides applied */
 	u16 isa_flags[16]; /* polarity and trigger bits of the override */
 	u16 sci_irq;	   /* ISA interrupt of power-management events */

@@ -190,6 +190,7 @@ core_pd_window:	.skip 4096
 core_pt_window:	.skip 4096
 core_pd_image:	.skip 4096
 core_pt_image:	.skip 8192
+	.globl boot_pdpt_low
 boot_pdpt_low:	.skip 4096
 boot_pd_low:	.skip 4096
 

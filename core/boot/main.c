@@ -4,6 +4,7 @@
 #include "core/boot/clock.h"
 #include "core/boot/machine.h"
 #include "core/boot/screen.h"
+#include "core/boot/smp.h"
 #include "core/cpu/apic.h"
 #include "core/cpu/cpu.h"
 #include "core/cpu/insn.h"
@@ -111,6 +112,7 @@ void core_main(u32 magic, u64 info)
 		log_error("cannot enter root mode: out of memory");
 		machine_off(MACHINE_REFUSED);
 	}
+	smp_start();
 	panic_test_plan();
 	log_info("%s root mode on, %lu us after reset; starting the supervisor", backend->name,
 		 rdtsc() * 1000 / tsc_khz);

@@ -15,6 +15,8 @@ enum apic_register {
 	APIC_TPR = 0x80,
 	APIC_EOI = 0xb0,
 	APIC_SVR = 0xf0,
+	APIC_ICR = 0x300,
+	APIC_ICR_HIGH = 0x310,
 	APIC_LVT_TIMER = 0x320,
 	APIC_LVT_LINT0 = 0x350,
 	APIC_LVT_LINT1 = 0x360,
@@ -24,6 +26,9 @@ enum apic_register {
 	APIC_TIMER_DIVIDE = 0x3e0,
 };
 
+#define ICR_PENDING	   BIT32(12) /* xAPIC only */
+#define ICR_ASSERT	   BIT32(14)
+#define ICR_DESTINATION	   24 /* in the upper half, xAPIC */
 #define SVR_ENABLE	   BIT32(8)
 #define LVT_MASKED	   BIT32(16)
 #define LVT_NMI		   0x400U
@@ -93,6 +98,20 @@ void apic_eoi(void)
 	apic_write(APIC_EOI, 0);
 }
 
+void apic_send(u32 apic_id, enum apic_message message, u8 vector)
+{
+	u32 low = (u32)message | ICR_ASSERT | vector;
+
+	if (!xapic) {
+		wrmsr(X2APIC_MSR(APIC_ICR), (u64)apic_id << 32 | low);
+		return;
+	}
+	while (apic_read(APIC_ICR) & ICR_PENDING)
+		cpu_relax();
+	apic_write(APIC_ICR_HIGH, apic_id << ICR_DESTINATION);
+	apic_write(APIC_ICR, low);
+}
+
 void apic_timer_arm(u64 deadline)
 {
 	u64 now, ticks;
@@ -133,6 +152,12 @@ static void measure(u64 *tsc_ticks, u64 *apic_ticks)
 	apic_write(APIC_TIMER_INITIAL, 0);
 }
 
+void apic_timer_start(void)
+{
+	apic_write(APIC_LVT_TIMER,
+		   VECTOR_TIMER | (cpu_features.tsc_deadline ? LVT_TIMER_DEADLINE : 0));
+}
+
 void apic_timer_calibrate(void)
 {
 	u64 tsc_best = ~0ULL, apic_best = ~0ULL;
@@ -154,8 +179,7 @@ void apic_timer_calibrate(void)
 	apic_khz = apic_best * PIT_HZ / CALIBRATE_TICKS / 1000;
 	if (tsc_khz == 0 || apic_khz == 0)
 		panic("the 8254 timer does not run: cannot measure the processor's clock");
-	apic_write(APIC_LVT_TIMER,
-		   VECTOR_TIMER | (cpu_features.tsc_deadline ? LVT_TIMER_DEADLINE : 0));
+	apic_timer_start();
 	log_info("clock: TSC %lu.%03lu MHz, APIC timer %lu.%03lu MHz%s", tsc_khz / 1000,
 		 tsc_khz % 1000, apic_khz / 1000, apic_khz % 1000,
 		 cpu_features.tsc_deadline ? ", TSC deadline" : "");

@@ -39,6 +39,8 @@ void syscall_entry(void);
 
 struct cpu_features cpu_features;
 struct cpu boot_cpu;
+struct cpu *cpus[CPU_MAX] = { &boot_cpu };
+u32 cpu_count = 1;
 static struct idt_gate idt[256];
 
 static u32 ist_of(unsigned vector)

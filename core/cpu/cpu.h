@@ -31,6 +31,7 @@ struct cpu {
 	u32 apic_id;		/* own, set once */
 	struct thread *current; /* own: the thread that has this processor, NULL when idle */
 	struct vcpu *resident;	/* own: whose FPU, debug registers and XCR0 are loaded, or NULL */
+	bool online;		/* set by itself, when it can run threads */
 	bool resched;		/* own: leave the current thread at the next chance */
 	struct timer_queue timers;
 	struct timer slice; /* ends the current thread's turn */
@@ -81,5 +82,7 @@ static inline void ring3_access_end(void)
 void cpu_detect(void);
 /* Gives the running processor its tables, stacks, system-call entry and protections. */
 void cpu_init(struct cpu *cpu);
-/* The boot processor's structure. */
+/* The boot processor's structure, and all that run, by index. */
 extern struct cpu boot_cpu;
+extern struct cpu *cpus[CPU_MAX];
+extern u32 cpu_count;

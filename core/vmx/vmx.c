@@ -80,6 +80,8 @@ static enum err vmx_cpu_on(struct cpu *cpu)
 	registers_read(&host->registers);
 	read_tables(&host->gdtr, &host->idtr);
 	cpu->virt = host;
+	if (cpu->index > 0 && !vmx_feature_control_ok())
+		return ERR_UNSUPPORTED;
 	write_cr0(vmx_cr0(read_cr0()));
 	write_cr4(vmx_cr4(read_cr4()));
 	region = core_physical(host->vmxon);
