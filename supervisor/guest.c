@@ -60,6 +60,13 @@ static void channel_fill(const struct supervisor *s, const struct guest *g, u64 
 	config->tsc_khz = s->machine.tsc_khz;
 }
 
+/* Its threads may be running on other processors, which have to let go of them first. */
+static void vm_destroy(u64 number)
+{
+	while (syscall1(SYSCALL_vm_destroy, number) == ERR_AGAIN)
+		syscall1(SYSCALL_wait, 0);
+}
+
 static enum err vm_make(struct supervisor *s, struct guest *g)
 {
 	struct vm_request request = {
@@ -83,7 +90,7 @@ static enum err vm_make(struct supervisor *s, struct guest *g)
 		err = (enum err)syscall1(SYSCALL_vm_start, g->number);
 	}
 	if (err)
-		syscall1(SYSCALL_vm_destroy, g->number);
+		vm_destroy(g->number);
 	return err;
 }
 
@@ -174,7 +181,7 @@ static void end_handle(struct supervisor *s, struct guest *g, enum process_statu
 	console_line(s, "VM %s ended: %s", g->config->name, how);
 	report_exits(s, g);
 	g->life = VM_ENDED;
-	syscall1(SYSCALL_vm_destroy, g->number);
+	vm_destroy(g->number);
 	g->failed = failed;
 	if (wants_restart(g, failed, reset)) {
 		g->restarts += failed;

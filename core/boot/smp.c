@@ -49,8 +49,7 @@ void smp_main(struct cpu *cpu)
 		halt_forever();
 	}
 	__atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);
-	for (;;)
-		wait_interrupt();
+	sched_run();
 }
 
 static bool wait_online(const struct cpu *cpu)

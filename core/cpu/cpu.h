@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/cpu/frame.h"
+#include "core/cpu/lock.h"
 #include "core/cpu/offsets.h"
 #include "core/cpu/timer.h"
 #include "core/trace/exit_trace.h"
@@ -33,6 +34,11 @@ struct cpu {
 	struct vcpu *resident;	/* own: whose FPU, debug registers and XCR0 are loaded, or NULL */
 	bool online;		/* set by itself, when it can run threads */
 	bool resched;		/* own: leave the current thread at the next chance */
+	bool idle;		/* has nothing to run; others look for a place for their threads */
+	struct spinlock lock;	/* of the queue, and of the states of the threads that live here */
+	struct thread *queue_first, *queue_last;
+	u32 threads; /* that live here */
+	u64 flushes; /* requests of tlb_flush_all() that it has seen */
 	struct timer_queue timers;
 	struct timer slice; /* ends the current thread's turn */
 	struct timer nudge; /* sched_exit_soon() */
@@ -54,6 +60,9 @@ static inline struct cpu *this_cpu(void)
 	__asm__("movq %%gs:0, %0" : "=r"(cpu));
 	return cpu;
 }
+
+/* No CPU has old translations of the core's own half any more. */
+void tlb_flush_all(void);
 
 /* What the processor can do, decoded once from CPUID. */
 struct cpu_features {

@@ -128,6 +128,8 @@ void irq_dispatch(u32 vector)
 		break;
 	case VECTOR_KICK:
 		apic_eoi();
+		cpu_poll();
+		sched_kicked();
 		break;
 	case VECTOR_SPURIOUS: /* needs no end of interrupt */
 		break;

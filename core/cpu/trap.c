@@ -21,6 +21,8 @@ void trap_core(struct frame *frame)
 {
 	if (frame->vector >= EXC_COUNT)
 		irq_dispatch((u32)frame->vector);
+	else if (frame->vector == EXC_NMI && panicking)
+		halt_forever();
 	else if (frame->vector == EXC_NMI)
 		nmi_count++;
 	else if (frame->vector == EXC_SX)

@@ -1,6 +1,7 @@
 /* Runs of pages at rising addresses; an address is used again only for a run of the same size. */
 #include "core/mem/heap.h"
 
+#include "core/cpu/cpu.h"
 #include "core/mem/core_map.h"
 #include "core/mem/frames.h"
 #include "core/mem/layout.h"
@@ -65,6 +66,7 @@ void *heap_shared_alloc(u64 bytes, frame_owner_t owner)
 void heap_shared_free(void *object, u64 bytes)
 {
 	core_unmap((u64)object, pages_of(bytes) * PAGE_SIZE);
+	tlb_flush_all();
 	range_return((u64)object, pages_of(bytes));
 }
 

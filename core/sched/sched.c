@@ -14,8 +14,6 @@
 
 #define SLICE_US 2000
 
-static struct thread *queue_first, *queue_last;
-
 static void slice_fire(struct timer *timer)
 {
 	(void)timer;
@@ -31,52 +29,166 @@ static void slice_start(struct cpu *cpu)
 	timer_set(&cpu->slice, rdtsc() + tsc_from_us(SLICE_US));
 }
 
-static void queue_add(struct thread *thread)
+static void queue_add(struct cpu *cpu, struct thread *thread)
 {
 	thread->state = THREAD_READY;
 	thread->next = NULL;
-	if (queue_last)
-		queue_last->next = thread;
+	if (cpu->queue_last)
+		cpu->queue_last->next = thread;
 	else
-		queue_first = thread;
-	queue_last = thread;
-	slice_start(this_cpu());
+		cpu->queue_first = thread;
+	cpu->queue_last = thread;
 }
 
-static struct thread *queue_take(void)
+static struct thread *queue_take(struct cpu *cpu)
 {
-	struct thread *thread = queue_first;
+	struct thread *thread = cpu->queue_first;
 
 	if (thread) {
-		queue_first = thread->next;
-		if (!queue_first)
-			queue_last = NULL;
+		cpu->queue_first = thread->next;
+		if (!cpu->queue_first)
+			cpu->queue_last = NULL;
 	}
 	return thread;
 }
 
-static void queue_remove(struct thread *thread)
+static void queue_remove(struct cpu *cpu, const struct thread *thread)
 {
 	struct thread *previous = NULL;
 
-	for (struct thread *at = queue_first; at; previous = at, at = at->next) {
+	for (struct thread *at = cpu->queue_first; at; previous = at, at = at->next) {
 		if (at != thread)
 			continue;
 		if (previous)
 			previous->next = at->next;
 		else
-			queue_first = at->next;
-		if (queue_last == at)
-			queue_last = previous;
+			cpu->queue_first = at->next;
+		if (cpu->queue_last == at)
+			cpu->queue_last = previous;
 		return;
 	}
 }
 
-/* The guest must be left, see sched_must_leave(). */
-static void guest_interrupt(struct thread *thread)
+/* Locks the queue of the CPU where the thread lives now. */
+static struct cpu *home_lock(const struct thread *thread)
 {
+	for (;;) {
+		struct cpu *home = __atomic_load_n(&thread->home, __ATOMIC_ACQUIRE);
+
+		spin_lock(&home->lock);
+		if (thread->home == home)
+			return home;
+		spin_unlock(&home->lock);
+	}
+}
+
+static void cpu_kick(const struct cpu *cpu)
+{
+	apic_send(cpu->apic_id, APIC_FIXED, VECTOR_KICK);
+}
+
+/* A CPU without work, for a thread that waits for a busy one; NULL: none. */
+static struct cpu *idle_find(const struct cpu *busy)
+{
+	for (u32 i = 0; i < cpu_count; i++) {
+		if (cpus[i] != busy && __atomic_load_n(&cpus[i]->idle, __ATOMIC_RELAXED))
+			return cpus[i];
+	}
+	return NULL;
+}
+
+/* Takes down a thread's timers, which are in this CPU's queue, until it runs at its new home. */
+static void timers_save(struct thread *thread)
+{
+	thread->moved = true;
+	thread->moved_deadline[0] = thread->timer.deadline;
+	timer_set(&thread->timer, TIMER_NEVER);
+	if (!thread->vcpu)
+		return;
+	thread->moved_deadline[1] = thread->vcpu->timer.deadline;
+	timer_set(&thread->vcpu->timer, TIMER_NEVER);
+}
+
+/* Moves a thread that is in no queue; only its home may do that. */
+static void thread_move(struct thread *thread, struct cpu *to)
+{
+	if (!thread->moved)
+		timers_save(thread);
 	if (thread->vcpu)
-		thread->vcpu->events = true;
+		vcpu_detach(thread->vcpu);
+	this_cpu()->threads--;
+	spin_lock(&to->lock);
+	to->threads++;
+	to->idle = false;
+	__atomic_store_n(&thread->home, to, __ATOMIC_RELEASE);
+	queue_add(to, thread);
+	spin_unlock(&to->lock);
+	cpu_kick(to);
+}
+
+/* Sets what timers_save() took down. */
+static void timers_restore(struct thread *thread)
+{
+	thread->moved = false;
+	timer_set(&thread->timer, thread->moved_deadline[0]);
+	if (thread->vcpu)
+		timer_set(&thread->vcpu->timer, thread->moved_deadline[1]);
+}
+
+/* Gives a thread that waits here to a CPU that has nothing to do. */
+static void work_share(struct cpu *cpu)
+{
+	struct cpu *to = cpu->current ? idle_find(cpu) : NULL;
+	struct thread *thread;
+
+	if (!to)
+		return;
+	spin_lock(&cpu->lock);
+	thread = cpu->queue_first;
+	while (thread && (thread->pinned || thread->killed))
+		thread = thread->next;
+	if (thread)
+		queue_remove(cpu, thread);
+	spin_unlock(&cpu->lock);
+	if (thread)
+		thread_move(thread, to);
+}
+
+void sched_kicked(void)
+{
+	struct cpu *cpu = this_cpu();
+
+	if (cpu->current && cpu->current->killed)
+		cpu->resched = true;
+	work_share(cpu);
+	if (cpu->queue_first)
+		slice_start(cpu);
+}
+
+/* A thread that waited for something may run again; its home is locked, and unlocked here. */
+static void ready_unlock(struct cpu *home, struct thread *thread)
+{
+	queue_add(home, thread);
+	spin_unlock(&home->lock);
+	if (home == this_cpu())
+		sched_kicked();
+	else
+		cpu_kick(home);
+}
+
+/* Wakes it if it is blocked, or sees to it that it looks again before it blocks. */
+static void wake_unlock(struct cpu *home, struct thread *thread)
+{
+	bool elsewhere = thread->state == THREAD_RUNNING && home != this_cpu();
+
+	if (thread->state == THREAD_BLOCKED) {
+		ready_unlock(home, thread);
+		return;
+	}
+	thread->woken = true;
+	spin_unlock(&home->lock);
+	if (elsewhere)
+		cpu_kick(home);
 }
 
 static void deadline_fire(struct timer *timer)
@@ -84,9 +196,7 @@ static void deadline_fire(struct timer *timer)
 	struct thread *thread = container_of(timer, struct thread, timer);
 
 	thread->timed_out = true;
-	guest_interrupt(thread);
-	if (thread->state == THREAD_BLOCKED)
-		queue_add(thread);
+	wake_unlock(home_lock(thread), thread);
 }
 
 static void nothing_fire(struct timer *timer)
@@ -100,6 +210,7 @@ void thread_init(struct thread *thread, struct process *process, struct vcpu *vc
 	*thread = (struct thread){
 		.process = process,
 		.vcpu = vcpu,
+		.home = this_cpu(),
 		.frame = { .rip = entry,
 			   .rsp = stack_top,
 			   .rdi = argument,
@@ -110,39 +221,84 @@ void thread_init(struct thread *thread, struct process *process, struct vcpu *vc
 	timer_init(&thread->timer, deadline_fire);
 }
 
+/* Where fewest threads live. */
+static struct cpu *home_choose(void)
+{
+	struct cpu *best = cpus[0];
+
+	for (u32 i = 1; i < cpu_count; i++) {
+		if (cpus[i]->threads < best->threads)
+			best = cpus[i];
+	}
+	return best;
+}
+
 void sched_start(struct thread *thread)
 {
+	struct cpu *home;
+
 	assert(thread->state == THREAD_NEW);
-	queue_add(thread);
+	thread->pinned = !thread->vcpu; /* the supervisor */
+	if (!thread->pinned)
+		thread->home = home_choose();
+	home = home_lock(thread);
+	home->threads++;
+	ready_unlock(home, thread);
+}
+
+/* On its home: nothing of it is left there. */
+static void thread_end(struct thread *thread)
+{
+	timer_set(&thread->timer, TIMER_NEVER);
+	if (thread->vcpu) {
+		timer_set(&thread->vcpu->timer, TIMER_NEVER);
+		vcpu_detach(thread->vcpu);
+	}
+	process_leave(thread->process);
+	if (thread->state != THREAD_NEW)
+		thread->home->threads--;
+	thread->in_guest = false;
+	__atomic_store_n(&thread->state, THREAD_DEAD, __ATOMIC_RELEASE);
 }
 
 void sched_kill(struct thread *thread)
 {
 	struct cpu *cpu = this_cpu();
+	struct cpu *home = home_lock(thread);
 
-	if (thread->state == THREAD_READY)
-		queue_remove(thread);
-	thread->state = THREAD_DEAD;
-	thread->in_guest = false;
-	timer_set(&thread->timer, TIMER_NEVER);
-	if (cpu->current == thread) {
-		cpu->current = NULL;
-		cpu->resched = true;
+	if (home == cpu || thread->state == THREAD_NEW) {
+		if (thread->state == THREAD_READY)
+			queue_remove(home, thread);
+		spin_unlock(&home->lock);
+		if (thread->state != THREAD_DEAD)
+			thread_end(thread);
+		if (cpu->current == thread) {
+			cpu->current = NULL;
+			cpu->resched = true;
+		}
+		return;
 	}
+	thread->killed = true;
+	if (thread->state == THREAD_DEAD)
+		spin_unlock(&home->lock);
+	else
+		wake_unlock(home, thread);
 }
 
 void sched_notify(struct thread *thread, u64 bits)
 {
-	thread->notified |= bits;
-	guest_interrupt(thread);
-	if (thread->state == THREAD_BLOCKED)
-		queue_add(thread);
+	__atomic_or_fetch(&thread->notified, bits, __ATOMIC_RELEASE);
+	wake_unlock(home_lock(thread), thread);
 }
 
 void sched_wake_guest(struct thread *thread)
 {
-	if (thread->state == THREAD_BLOCKED && thread->in_guest)
-		queue_add(thread);
+	struct cpu *home = home_lock(thread);
+
+	if (thread->state == THREAD_BLOCKED && !thread->in_guest)
+		spin_unlock(&home->lock);
+	else
+		wake_unlock(home, thread);
 }
 
 void sched_block(struct thread *thread)
@@ -150,15 +306,21 @@ void sched_block(struct thread *thread)
 	struct cpu *cpu = this_cpu();
 
 	assert(cpu->current == thread);
-	thread->state = THREAD_BLOCKED;
-	cpu->current = NULL;
+	spin_lock(&cpu->lock);
+	if (thread->woken) {
+		thread->woken = false;
+	} else {
+		thread->state = THREAD_BLOCKED;
+		cpu->current = NULL;
+	}
+	spin_unlock(&cpu->lock);
 }
 
 void sched_finish_wait(struct thread *thread)
 {
-	thread->frame.rax = thread->notified;
-	thread->notified = 0;
+	thread->frame.rax = __atomic_exchange_n(&thread->notified, 0, __ATOMIC_ACQUIRE);
 	thread->timed_out = false;
+	thread->waits = false;
 }
 
 void sched_leave_guest(struct thread *thread)
@@ -175,7 +337,7 @@ void sched_set_deadline(struct thread *thread, u64 deadline)
 
 void sched_end_turn(void)
 {
-	this_cpu()->resched |= queue_first != NULL;
+	this_cpu()->resched |= this_cpu()->queue_first != NULL;
 }
 
 void sched_exit_soon(u64 us)
@@ -204,6 +366,22 @@ void sched_power_button(void)
 	supervisor_notify(NOTIFY_POWER);
 }
 
+/* The next thread of this CPU's queue; sleeps until there is one. */
+static struct thread *next_wait(struct cpu *cpu)
+{
+	struct thread *thread;
+
+	while (!(thread = queue_take(cpu))) {
+		cpu->idle = true;
+		spin_unlock(&cpu->lock);
+		wait_interrupt();
+		spin_lock(&cpu->lock);
+		cpu->idle = false;
+		cpu->resched = false;
+	}
+	return thread;
+}
+
 /* The next thread, and the slice that it may keep the processor while others wait. */
 static struct thread *pick(struct cpu *cpu)
 {
@@ -213,19 +391,22 @@ static struct thread *pick(struct cpu *cpu)
 		return thread;
 	cpu->resched = false;
 	cpu->current = NULL;
+	spin_lock(&cpu->lock);
 	if (thread)
-		queue_add(thread);
-	while (!(thread = queue_take())) {
-		wait_interrupt();
-		cpu->resched = false;
-	}
+		queue_add(cpu, thread);
+	while ((thread = next_wait(cpu))->killed)
+		thread_end(thread);
 	thread->state = THREAD_RUNNING;
 	cpu->current = thread;
+	spin_unlock(&cpu->lock);
+	if (thread->moved)
+		timers_restore(thread);
 	cpu->frame_top = (u64)(&thread->frame + 1);
 	cpu->tss->rsp[0] = cpu->frame_top;
 	process_load(thread->process);
 	timer_set(&cpu->slice, TIMER_NEVER);
-	if (queue_first)
+	work_share(cpu);
+	if (cpu->queue_first)
 		slice_start(cpu);
 	return thread;
 }
@@ -235,6 +416,8 @@ static void run_ring3(struct thread *thread)
 {
 	struct frame *frame = &thread->frame;
 
+	if (thread->waits)
+		sched_finish_wait(thread);
 	backend->release(this_cpu());
 	user_enter(frame);
 	if (frame->vector == VECTOR_SYSCALL)

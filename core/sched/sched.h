@@ -23,6 +23,13 @@ struct thread {
 	struct process *process;
 	struct vcpu *vcpu;   /* the vCPU it runs, NULL for the supervisor */
 	struct thread *next; /* in the run queue */
+	struct cpu *home;    /* where it runs; only that CPU changes it */
+	bool pinned;	     /* stays there */
+	bool killed;	     /* its home makes it DEAD */
+	bool woken;	     /* a wake-up came while it was not blocked: the next block() is none */
+	bool waits;	     /* in the system call wait */
+	bool moved;	     /* its timers have still to be set at its new home */
+	u64 moved_deadline[2];
 	enum thread_state state;
 	bool in_guest;
 	bool timed_out; /* the deadline of wait or vcpu_run has passed */
@@ -62,5 +69,7 @@ void sched_console_input(void);
 /* The machine's power button was pressed: the supervisor's, too. */
 void sched_power_button(void);
 
+/* Another CPU has put a thread into this one's queue, or wants something of its current one. */
+void sched_kicked(void);
 /* Runs threads on this CPU for ever. */
 _Noreturn void sched_run(void);

@@ -380,6 +380,12 @@ static void svm_register_set(struct vcpu *v, enum vcpu_register which, u64 value
 	vmcb_dirty(vmcb, CLEAN_CR2);
 }
 
+/* The VMCB holds it all, and an ASID of another CPU is not taken for one's own. */
+static void svm_leave(struct vcpu *v)
+{
+	(void)v;
+}
+
 /* svm_enter() gives root mode all of its registers back. */
 static void svm_release(struct cpu *cpu)
 {
@@ -532,6 +538,7 @@ const struct backend svm_backend = {
 	.vcpu_fini = svm_vcpu_fini,
 	.run = svm_run,
 	.release = svm_release,
+	.leave = svm_leave,
 	.insn_done = svm_insn_done,
 	.state_get = svm_state_get,
 	.state_set = svm_state_set,

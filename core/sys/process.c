@@ -17,6 +17,8 @@
 
 extern u64 core_pml4[512];
 
+struct spinlock system_lock;
+
 static struct process *processes[PROCESS_MAX];
 
 static enum err table_alloc(void *owner, hpa_t *table)
@@ -151,8 +153,7 @@ void process_destroy(struct process *p)
 		sched_kill(p->threads[i]);
 		heap_free(p->threads[i], sizeof(struct thread));
 	}
-	if (read_cr3() == p->space.root.raw)
-		write_cr3(core_physical(core_pml4).raw);
+	process_leave(p);
 	frames_free_all(process_owner(p));
 	frames_free_all(process_table_owner(p));
 	processes[p->number] = NULL;
@@ -165,9 +166,32 @@ void process_load(struct process *p)
 		write_cr3(p->space.root.raw);
 }
 
+void process_leave(const struct process *p)
+{
+	if (read_cr3() == p->space.root.raw)
+		write_cr3(core_physical(core_pml4).raw);
+}
+
+bool process_is_over(const struct process *p)
+{
+	for (u32 i = 0; i < PROCESS_THREADS; i++) {
+		if (p->threads[i] &&
+		    __atomic_load_n(&p->threads[i]->state, __ATOMIC_ACQUIRE) != THREAD_DEAD)
+			return false;
+	}
+	return true;
+}
+
 struct process *process_supervisor(void)
 {
 	return processes[0];
+}
+
+static void stop_locked(struct process *p)
+{
+	spin_lock(&system_lock);
+	process_stop(p, PROCESS_KILLED);
+	spin_unlock(&system_lock);
 }
 
 void process_fault(struct thread *thread)
@@ -178,13 +202,13 @@ void process_fault(struct thread *thread)
 		  thread->process->name, f->vector, f->error, read_cr2(), f->rip, f->rsp);
 	log_error("  rax %lx rbx %lx rcx %lx rdx %lx rsi %lx rdi %lx rbp %lx", f->rax, f->rbx,
 		  f->rcx, f->rdx, f->rsi, f->rdi, f->rbp);
-	process_stop(thread->process, PROCESS_KILLED);
+	stop_locked(thread->process);
 }
 
 void process_kill(struct process *p, const char *why)
 {
 	log_error("%s: killed: %s", p->name, why);
-	process_stop(p, PROCESS_KILLED);
+	stop_locked(p);
 }
 
 /* The page that holds `address`, if ring 3 may use it that way. */

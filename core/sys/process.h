@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/boot/boot_info.h"
+#include "core/cpu/lock.h"
 #include "core/mem/frames.h"
 #include "core/mem/paging.h"
 #include "core/sched/sched.h"
@@ -11,6 +12,12 @@
 #define PROCESS_THREADS 64
 
 struct vm;
+
+/*
+ * Guards what makes and ends processes and VMs: their tables, physical pages, the heap, the core's
+ * page tables. Never taken while a guest runs or leaves.
+ */
+extern struct spinlock system_lock;
 
 struct process {
 	u32 number; /* 0: the supervisor */
@@ -49,6 +56,10 @@ void process_kill(struct process *p, const char *why);
 
 /* Makes the process's address space the current one. */
 void process_load(struct process *p);
+/* This CPU does not use its address space any more. */
+void process_leave(const struct process *p);
+/* Whether all of its threads are dead, wherever they ran. */
+bool process_is_over(const struct process *p);
 struct process *process_supervisor(void);
 
 static inline struct thread *process_main(const struct process *p)

@@ -6,6 +6,7 @@
 #include "core/boot/clock.h"
 #include "core/boot/machine.h"
 #include "core/cpu/apic.h"
+#include "core/cpu/cpu.h"
 #include "core/cpu/serial.h"
 #include "core/mem/layout.h"
 #include "core/sys/process.h"
@@ -32,9 +33,8 @@ static u64 sys_wait(struct thread *t, u64 deadline, u64 b, u64 c)
 {
 	(void)b, (void)c;
 	sched_set_deadline(t, deadline);
-	if (sched_must_leave(t))
-		sched_finish_wait(t);
-	else
+	t->waits = true; /* the result comes when it runs again */
+	if (!sched_must_leave(t))
 		sched_block(t);
 	return t->frame.rax;
 }
@@ -108,6 +108,8 @@ static u64 sys_vcpu_get_state(struct thread *t, u64 index, u64 out, u64 c)
 	if (!v)
 		return ERR_NOT_FOUND;
 	backend->state_get(v, &state);
+	if (v != t->vcpu)
+		vcpu_detach(v);
 	return user_write(t->process, out, &state, sizeof(state)) ? ERR_OK : ERR_FAULT;
 }
 
@@ -124,6 +126,8 @@ static u64 sys_vcpu_set_state(struct thread *t, u64 index, u64 in, u64 c)
 	if (!state_is_runnable(&state))
 		return ERR_INVALID;
 	backend->state_set(v, &state);
+	if (v != t->vcpu)
+		vcpu_detach(v);
 	return ERR_OK;
 }
 
@@ -198,10 +202,8 @@ static u64 sys_vm_create(struct thread *t, u64 in, u64 out, u64 c)
 	err = vm_create(&request, &number);
 	if (err)
 		return err;
-	if (!user_write(t->process, out, &number, sizeof(number))) {
-		vm_destroy(vm_find(number));
-		return ERR_FAULT;
-	}
+	if (!user_write(t->process, out, &number, sizeof(number)))
+		return vm_destroy(vm_find(number)) ? ERR_AGAIN : ERR_FAULT;
 	return ERR_OK;
 }
 
@@ -239,27 +241,32 @@ static u64 sys_vm_destroy(struct thread *t, u64 number, u64 b, u64 c)
 	struct vm *vm = vm_find(number);
 
 	(void)t, (void)b, (void)c;
-	if (!vm)
-		return ERR_NOT_FOUND;
-	vm_destroy(vm);
-	return ERR_OK;
+	return vm ? vm_destroy(vm) : ERR_NOT_FOUND;
 }
 
 static u64 sys_console_get(struct thread *t, u64 a, u64 b, u64 c)
 {
 	u8 byte;
+	bool there;
 
 	(void)t, (void)a, (void)b, (void)c;
-	return serial_get(&byte) ? byte : ~0ULL;
+	spin_lock(&log_lock);
+	there = serial_get(&byte);
+	spin_unlock(&log_lock);
+	return there ? byte : ~0ULL;
 }
 
 static u64 sys_console_put(struct thread *t, u64 packed, u64 count, u64 c)
 {
 	u8 bytes[sizeof(packed)];
+	u32 taken;
 
 	(void)t, (void)c;
 	__builtin_memcpy(bytes, &packed, sizeof(bytes));
-	return serial_write(bytes, (u32)min_u64(count, sizeof(bytes)));
+	spin_lock(&log_lock);
+	taken = serial_write(bytes, (u32)min_u64(count, sizeof(bytes)));
+	spin_unlock(&log_lock);
+	return taken;
 }
 
 static u64 sys_machine_info(struct thread *t, u64 out, u64 b, u64 c)
@@ -270,7 +277,7 @@ static u64 sys_machine_info(struct thread *t, u64 out, u64 b, u64 c)
 		.tsc_start = clock_boot_tsc,
 		.memory_total = frames_total() * PAGE_SIZE,
 		.memory_free = frames_available() * PAGE_SIZE,
-		.cpus = 1,
+		.cpus = cpu_count,
 		.quiet = boot_option("quiet"),
 	};
 
@@ -284,11 +291,18 @@ static u64 sys_machine_off(struct thread *t, u64 end, u64 b, u64 c)
 	machine_off(end == 0 ? MACHINE_DONE : end == 1 ? MACHINE_VM_FAILED : MACHINE_REFUSED);
 }
 
+/* The calls of running VMs touch only their own thread, or what has locks of its own. */
+#define is_locked(number)                                                       \
+	((number) == SYSCALL_exit || (number) == SYSCALL_thread_start ||        \
+	 ((number) >= SYSCALL_module_info && (number) != SYSCALL_console_get && \
+	  (number) != SYSCALL_console_put))
+
 static const struct {
 	syscall_handler handler;
 	enum caller caller;
+	bool locked; /* makes, ends or looks at what several processors share: see system_lock */
 } calls[SYSCALL_COUNT] = {
-#define SYSCALL(number, name, who) [number] = { sys_##name, who },
+#define SYSCALL(number, name, who) [number] = { sys_##name, who, is_locked(SYSCALL_##name) },
 #include "lib/abi/syscall.def"
 #undef SYSCALL
 };
@@ -307,5 +321,9 @@ void syscall_dispatch(struct thread *t)
 		f->rax = ERR_DENIED;
 		return;
 	}
+	if (calls[number].locked)
+		spin_lock(&system_lock);
 	f->rax = calls[number].handler(t, f->rdi, f->rsi, f->rdx);
+	if (calls[number].locked)
+		spin_unlock(&system_lock);
 }

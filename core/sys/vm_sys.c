@@ -160,9 +160,7 @@ enum err vm_create(const struct vm_request *r, u32 *number)
 	vm->process->vm = vm;
 	vms[*number] = vm;
 	err = vm_build(vm, r);
-	if (err)
-		vm_destroy(vm);
-	return err;
+	return err && vm_destroy(vm) ? ERR_AGAIN : err;
 }
 
 /* Memory in the largest blocks that are free: whole 1 GiB pages, then runs of 2 MiB pages. */
@@ -238,11 +236,13 @@ enum err vm_ram_add(struct vm *vm)
 	return bytes == missing ? ERR_OK : ERR_AGAIN;
 }
 
-void vm_destroy(struct vm *vm)
+enum err vm_destroy(struct vm *vm)
 {
 	struct process *supervisor = process_supervisor();
 
 	process_stop(vm->process, PROCESS_EXITED);
+	if (!process_is_over(vm->process))
+		return ERR_AGAIN; /* other processors have still to let go of it */
 	for (u32 i = 0; i < vm->vcpu_count; i++) {
 		if (vm->vcpus[i])
 			vcpu_destroy(vm->vcpus[i]);
@@ -261,4 +261,5 @@ void vm_destroy(struct vm *vm)
 	write_cr3(read_cr3());
 	vms[vm->number] = NULL;
 	heap_free(vm, sizeof(*vm));
+	return ERR_OK;
 }

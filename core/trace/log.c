@@ -8,6 +8,9 @@
 #define LOG_LINE_BYTES 256
 #define LOG_RING_BYTES (16 * KIB)
 
+struct spinlock log_lock; /* guards the ring, the screen and the serial port */
+bool log_unlocked;	  /* while panicking: its holder may never come back */
+
 static enum log_level log_limit = LOG_INFO;
 static char ring[LOG_RING_BYTES];
 static u64 ring_end; /* bytes written since boot */
@@ -52,7 +55,11 @@ void log_at(enum log_level level, const char *format, ...)
 	va_start(args, format);
 	length = format_va(text, sizeof(text), format, args);
 	va_end(args);
+	if (!log_unlocked)
+		spin_lock(&log_lock);
 	log_line(level, text, length);
+	if (!log_unlocked)
+		spin_unlock(&log_lock);
 }
 
 u64 log_read(u64 *from, char *out, u64 bytes)

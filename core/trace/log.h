@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 
+#include "core/cpu/lock.h"
 #include "lib/base/types.h"
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
@@ -29,3 +30,9 @@ NORETURN void panic(const char *format, ...) PRINTF_LIKE(1, 2);
 struct frame;
 /* The same for an exception in the core, with the interrupted registers. */
 NORETURN void panic_at(const struct frame *frame, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Guards the log's ring, the screen and the serial port. A panic does without. */
+extern struct spinlock log_lock;
+extern bool log_unlocked;
+/* The machine stops: an NMI means "halt". */
+extern bool panicking;

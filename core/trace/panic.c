@@ -1,5 +1,6 @@
 /* The end of the road for our own bugs: everything that helps to find them, then stop. */
 #include "core/boot/machine.h"
+#include "core/cpu/apic.h"
 #include "core/cpu/cpu.h"
 #include "core/cpu/insn.h"
 #include "core/cpu/serial.h"
@@ -16,6 +17,8 @@
 
 extern u8 core_text_start[], core_text_end[];
 
+bool panicking;
+bool panicking;
 static u32 panics;
 
 /* A frame pointer that can be followed: further up the same stack. */
@@ -85,6 +88,16 @@ static void report(const struct frame *frame, u64 tsc)
 	backtrace(frame);
 }
 
+/* An NMI finds the others wherever they are; see trap_core(). */
+static void others_stop(void)
+{
+	panicking = true;
+	for (u32 i = 0; i < cpu_count; i++) {
+		if (cpus[i] != this_cpu())
+			apic_send(cpus[i]->apic_id, APIC_NMI, 0);
+	}
+}
+
 static NORETURN void panic_stop(const struct frame *frame, const char *format, va_list args)
 {
 	u64 tsc = rdtsc();
@@ -92,6 +105,8 @@ static NORETURN void panic_stop(const struct frame *frame, const char *format, v
 
 	if (panics++ > 1)
 		halt_forever();
+	others_stop();
+	log_unlocked = true;
 	format_va(text, sizeof(text), format, args);
 	serial_put('\r'); /* a guest's line may be unfinished */
 	serial_put('\n');

@@ -55,6 +55,8 @@ struct backend {
 	void (*run)(struct vcpu *vcpu);
 	/* Ring 3 runs next, or another vCPU: registers that they use or change are root mode's. */
 	void (*release)(struct cpu *cpu);
+	/* Another CPU may run the vCPU next: nothing of it stays on this one. */
+	void (*leave)(struct vcpu *vcpu);
 	/* The instruction that exited is finished: past it, out of its interrupt shadow. True: a
 	 * single-step trap is due, and DR6 says so. */
 	bool (*insn_done)(struct vcpu *vcpu, u32 length);

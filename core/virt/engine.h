@@ -15,6 +15,8 @@ MUST_USE bool engine_take_reply(struct vcpu *vcpu);
 /* Lifecycle. ERR_NO_MEMORY: nothing is left behind. */
 MUST_USE enum err vcpu_create(struct vm *vm, u32 index);
 void vcpu_destroy(struct vcpu *vcpu);
+/* This CPU, on which it ran, keeps nothing of it. */
+void vcpu_detach(struct vcpu *vcpu);
 
 /* INIT, or power-up when none has arrived; others than the first wait for a start-up message. */
 void vcpu_reset(struct vcpu *vcpu);

@@ -64,8 +64,39 @@ void vcpu_raise(struct vcpu *v, u8 vector, bool has_error, u32 error)
 	v->pending = (struct event){ EVENT_EXCEPTION, vector, has_error, error };
 }
 
+/* Only the CPU where a vCPU lives touches its local APIC; others leave their interrupts here. */
+static void interrupt_post(struct vcpu *v, u8 vector, bool level)
+{
+	u64 bit = BIT64(vector % 64);
+
+	if (level)
+		__atomic_or_fetch(&v->posted_level[vector / 64], bit, __ATOMIC_RELAXED);
+	__atomic_or_fetch(&v->posted[vector / 64], bit, __ATOMIC_RELEASE);
+	__atomic_store_n(&v->posted_new, true, __ATOMIC_RELEASE);
+	vcpu_wake(v);
+}
+
+static void posted_take(struct vcpu *v)
+{
+	__atomic_store_n(&v->posted_new, false, __ATOMIC_SEQ_CST);
+	for (u32 word = 0; word < ARRAY_SIZE(v->posted); word++) {
+		u64 bits = __atomic_exchange_n(&v->posted[word], 0, __ATOMIC_ACQUIRE);
+		u64 level = __atomic_exchange_n(&v->posted_level[word], 0, __ATOMIC_RELAXED);
+
+		for (; bits != 0; bits &= bits - 1) {
+			u32 bit = (u32)__builtin_ctzll(bits);
+
+			lapic_accept(&v->lapic, (u8)(64 * word + bit), level >> bit & 1);
+		}
+	}
+}
+
 void vcpu_accept_interrupt(struct vcpu *v, u8 vector, bool level)
 {
+	if (v->thread && v->thread->home != this_cpu()) {
+		interrupt_post(v, vector, level);
+		return;
+	}
 	(void)lapic_accept(&v->lapic, vector, level);
 	vcpu_wake(v); /* what is not accepted can be an error, which interrupts too */
 }
@@ -223,7 +254,10 @@ bool events_prepare(struct vcpu *v)
 	struct event *event = v->reinject.type != EVENT_NONE ? &v->reinject : &v->pending;
 	bool injected = event->type != EVENT_NONE;
 
-	v->events = false;
+	/* Before anything is looked at: what another CPU brings from here on is seen next time. */
+	(void)__atomic_exchange_n(&v->events, false, __ATOMIC_SEQ_CST);
+	if (v->posted_new)
+		posted_take(v);
 	if (injected) {
 		backend->inject(v, event);
 		event->type = EVENT_NONE;
@@ -255,7 +289,11 @@ void events_collect(struct vcpu *v)
 
 bool events_wake_from_halt(struct vcpu *v)
 {
-	bool interrupt = v->extint >= 0 || lapic_pending(&v->lapic) >= 0 || extint_waits(v);
+	bool interrupt;
+
+	if (v->posted_new)
+		posted_take(v);
+	interrupt = v->extint >= 0 || lapic_pending(&v->lapic) >= 0 || extint_waits(v);
 
 	return v->nmi_pending || v->pending.type != EVENT_NONE ||
 	       (interrupt && (backend->register_get(v, VCPU_RFLAGS) & RFLAGS_IF));

@@ -57,6 +57,7 @@ enum err vcpu_create(struct vm *vm, u32 index)
 	vcpu_reset(v);
 	if (index == 0)
 		lapic_set_virtual_wire(&v->lapic);
+	vcpu_detach(v); /* its thread may start on another CPU */
 	vm->vcpus[index] = v;
 	return ERR_OK;
 
@@ -128,9 +129,15 @@ void vcpu_start(struct vcpu *v)
 	v->parked = false;
 }
 
-void vcpu_destroy(struct vcpu *v)
+void vcpu_detach(struct vcpu *v)
 {
 	resident_evict(v);
+	backend->leave(v);
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+	vcpu_detach(v);
 	timer_set(&v->timer, TIMER_NEVER);
 	backend->vcpu_fini(v);
 	heap_shared_free(v->page, sizeof(*v->page));

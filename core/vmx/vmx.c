@@ -264,6 +264,27 @@ static void vmx_release(struct cpu *cpu)
 	host->loaded = NULL;
 }
 
+/* A VMCS is one CPU's until it is cleared there. */
+static void vmx_leave(struct vcpu *v)
+{
+	struct cpu *cpu = this_cpu();
+	struct vmx_cpu *host = cpu->virt;
+	struct vmx_vcpu *x = vmx_vcpu(v);
+	enum vmx_result result;
+
+	if (host->loaded == x)
+		vmx_release(cpu);
+	if (x->active != cpu)
+		return;
+	result = vmclear(&x->vmcs_hpa);
+	assert(result == VMX_OK);
+	if (host->current == x)
+		host->current = NULL;
+	x->active = NULL;
+	x->cpu = NULL;
+	x->launched = false;
+}
+
 /* The VMM may have changed RSP as well. */
 static void registers_load(struct vmx_cpu *host, struct vmx_vcpu *x, u64 rsp)
 {
@@ -516,6 +537,7 @@ const struct backend vmx_backend = {
 	.vcpu_fini = vmx_vcpu_fini,
 	.run = vmx_run,
 	.release = vmx_release,
+	.leave = vmx_leave,
 	.insn_done = vmx_insn_done,
 	.state_get = vmx_state_get,
 	.state_set = vmx_state_set,

@@ -24,7 +24,8 @@ struct vmx_cpu {
 struct vmx_vcpu {
 	void *vmcs;
 	hpa_t vmcs_hpa;
-	struct cpu *cpu; /* where it ran last, with these translations; NULL: nowhere */
+	struct cpu *active; /* where its VMCS is active, NULL: nowhere */
+	struct cpu *cpu;    /* where it ran last, with these translations; NULL: nowhere */
 	bool launched;
 	bool event_injected;	 /* the next entry takes an event in */
 	bool interrupt_injected; /* and it is the interrupt on offer */
@@ -63,6 +64,8 @@ static inline void vmx_select(struct vmx_vcpu *x)
 
 	if (host->current == x)
 		return;
+	assert(!x->active || x->active == this_cpu());
+	x->active = this_cpu();
 	host->current = x;
 	result = vmptrld(&x->vmcs_hpa);
 	assert(result == VMX_OK);

@@ -100,6 +100,12 @@ static void fake_register_set(struct vcpu *v, enum vcpu_register which, u64 valu
 		fake_backend.cr2 = value;
 }
 
+static void fake_leave(struct vcpu *v)
+{
+	(void)v;
+	fake_backend.leaves++;
+}
+
 static void fake_release(struct cpu *cpu)
 {
 	(void)cpu;
@@ -183,6 +189,7 @@ static const struct backend fake_operations = {
 	.vcpu_fini = fake_vcpu_fini,
 	.run = fake_run,
 	.release = fake_release,
+	.leave = fake_leave,
 	.insn_done = fake_insn_done,
 	.state_get = fake_state_get,
 	.state_set = fake_state_set,

@@ -21,7 +21,7 @@ struct fake_backend {
 	u32 insn_length; /* of the last insn_done() */
 	u32 insn_count;
 	u64 cr2, rflags, tsc_offset;
-	u32 releases;
+	u32 releases, leaves;
 	u32 vcpus; /* initialised and not finished */
 	struct vcpu_state state;
 };
