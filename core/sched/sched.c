@@ -179,15 +179,15 @@ static void ready_unlock(struct cpu *home, struct thread *thread)
 /* Wakes it if it is blocked, or sees to it that it looks again before it blocks. */
 static void wake_unlock(struct cpu *home, struct thread *thread)
 {
-	bool elsewhere = thread->state == THREAD_RUNNING && home != this_cpu();
+	bool runs = thread->state == THREAD_RUNNING;
 
 	if (thread->state == THREAD_BLOCKED) {
 		ready_unlock(home, thread);
 		return;
 	}
-	thread->woken = true;
+	thread->woken = runs;
 	spin_unlock(&home->lock);
-	if (elsewhere)
+	if (runs && home != this_cpu())
 		cpu_kick(home);
 }
 
@@ -321,6 +321,7 @@ void sched_finish_wait(struct thread *thread)
 	thread->frame.rax = __atomic_exchange_n(&thread->notified, 0, __ATOMIC_ACQUIRE);
 	thread->timed_out = false;
 	thread->waits = false;
+	thread->woken = false; /* what it was woken for is known now */
 }
 
 void sched_leave_guest(struct thread *thread)

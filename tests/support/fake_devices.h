@@ -6,6 +6,7 @@
 struct fake_devices {
 	u64 timer_deadline; /* the local APIC's, as last programmed */
 	u64 timer_arms;
+	u64 kicks; /* interrupts sent to other processors */
 	u64 eois;
 	bool serial_has_input;
 	u8 serial_input;

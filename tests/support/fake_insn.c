@@ -12,6 +12,8 @@
 struct fake_insn fake_insn;
 struct cpu_features cpu_features;
 struct cpu boot_cpu;
+struct cpu *cpus[CPU_MAX] = { &boot_cpu };
+u32 cpu_count = 1;
 
 void fake_insn_reset(void)
 {
@@ -173,5 +175,13 @@ NORETURN void halt_forever(void)
 }
 
 void cpu_relax(void)
+{
+}
+
+void cpu_poll(void)
+{
+}
+
+void tlb_flush_all(void)
 {
 }

@@ -9,6 +9,8 @@
 #include "lib/base/format.h"
 
 struct fake_log fake_log;
+struct spinlock log_lock;
+bool log_unlocked, panicking;
 
 void log_at(enum log_level level, const char *format, ...)
 {

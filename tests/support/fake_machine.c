@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tests/support/fake_machine.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -263,8 +264,8 @@ void fake_machine_clear(void)
 	struct process *supervisor = process_supervisor();
 
 	for (u32 i = 0; i < VM_MAX; i++) {
-		if (vm_find(i))
-			vm_destroy(vm_find(i));
+		if (vm_find(i) && vm_destroy(vm_find(i)))
+			abort();
 	}
 	if (supervisor)
 		process_destroy(supervisor);
