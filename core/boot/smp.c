@@ -86,7 +86,7 @@ static bool cpu_start(u32 apic_id)
 		smp_next = NULL;
 		return false;
 	}
-	cpus[cpu_count++] = cpu;
+	cpu_table[cpu_count++] = cpu;
 	return true;
 }
 

@@ -40,7 +40,7 @@ void syscall_entry(void);
 
 struct cpu_features cpu_features;
 struct cpu boot_cpu;
-struct cpu *cpus[CPU_MAX] = { &boot_cpu };
+struct cpu *cpu_table[CPU_MAX] = { &boot_cpu };
 u32 cpu_count = 1;
 static struct idt_gate idt[256];
 
@@ -218,6 +218,7 @@ void cpu_init(struct cpu *cpu)
 	timer_queue_init(&cpu->timers);
 	timer_init(&cpu->slice, NULL);
 	timer_init(&cpu->nudge, NULL);
+	cpu->queue.floor = QUEUE_FLOOR_FIRST;
 }
 
 static u64 flush_requests;
@@ -247,11 +248,11 @@ void tlb_flush_all(void)
 	u64 request = __atomic_add_fetch(&flush_requests, 1, __ATOMIC_ACQ_REL);
 
 	for (u32 i = 0; i < cpu_count; i++) {
-		if (cpus[i] != this_cpu())
-			apic_send(cpus[i]->apic_id, APIC_FIXED, VECTOR_KICK);
+		if (cpu_table[i] != this_cpu())
+			apic_send(cpu_table[i]->apic_id, APIC_FIXED, VECTOR_KICK);
 	}
 	for (u32 i = 0; i < cpu_count; i++) {
-		while (__atomic_load_n(&cpus[i]->flushes, __ATOMIC_ACQUIRE) < request) {
+		while (__atomic_load_n(&cpu_table[i]->flushes, __ATOMIC_ACQUIRE) < request) {
 			cpu_relax();
 			cpu_poll();
 		}

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "core/cpu/frame.h"
-#include "core/cpu/lock.h"
 #include "core/cpu/offsets.h"
 #include "core/cpu/timer.h"
+#include "core/sched/queue.h"
 #include "core/trace/exit_trace.h"
 #include "lib/base/types.h"
 
@@ -34,10 +34,8 @@ struct cpu {
 	struct vcpu *resident;	/* own: whose FPU, debug registers and XCR0 are loaded, or NULL */
 	bool online;		/* set by itself, when it can run threads */
 	bool resched;		/* own: leave the current thread at the next chance */
-	bool idle;		/* has nothing to run; others look for a place for their threads */
-	struct spinlock lock;	/* of the queue, and of the states of the threads that live here */
-	struct thread *queue_first, *queue_last;
-	u32 threads; /* that live here */
+	bool yields;		/* own: others first */
+	struct run_queue queue; /* others put threads into it */
 	u64 flushes; /* requests of tlb_flush_all() that it has seen */
 	struct timer_queue timers;
 	struct timer slice; /* ends the current thread's turn */
@@ -46,6 +44,8 @@ struct cpu {
 	void *virt; /* the vendor back end's per-CPU data */
 	u64 gdt[8];
 	struct exit_trace exits; /* own */
+	/* Own, in ticks of the TSC: what is spent now and up to when it is booked; two totals. */
+	u64 *spent, booked, idle_tsc, supervisor_tsc;
 };
 
 static_assert(offsetof(struct cpu, self) == CPU_SELF, "trap.S");
@@ -93,5 +93,5 @@ void cpu_detect(void);
 void cpu_init(struct cpu *cpu);
 /* The boot processor's structure, and all that run, by index. */
 extern struct cpu boot_cpu;
-extern struct cpu *cpus[CPU_MAX];
+extern struct cpu *cpu_table[CPU_MAX];
 extern u32 cpu_count;

@@ -18,7 +18,7 @@ void timer_init(struct timer *timer, void (*fire)(struct timer *timer))
 	timer->fire = fire;
 }
 
-static void queue_remove(struct timer_queue *queue, struct timer *timer)
+static void timer_remove(struct timer_queue *queue, struct timer *timer)
 {
 	struct timer **link = &queue->first;
 
@@ -29,7 +29,7 @@ static void queue_remove(struct timer_queue *queue, struct timer *timer)
 	timer->deadline = TIMER_NEVER;
 }
 
-static void queue_insert(struct timer_queue *queue, struct timer *timer, u64 deadline)
+static void timer_insert(struct timer_queue *queue, struct timer *timer, u64 deadline)
 {
 	struct timer **link = &queue->first;
 
@@ -55,10 +55,10 @@ void timer_set(struct timer *timer, u64 deadline)
 	struct timer_queue *queue = &this_cpu()->timers;
 
 	if (timer->deadline != TIMER_NEVER)
-		queue_remove(queue, timer);
+		timer_remove(queue, timer);
 	if (deadline == TIMER_NEVER)
 		return;
-	queue_insert(queue, timer, deadline);
+	timer_insert(queue, timer, deadline);
 	hardware_program(queue);
 }
 

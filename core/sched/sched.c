@@ -1,4 +1,7 @@
-/* Round robin with a time slice; the processor sleeps when nothing is ready. */
+/*
+ * Threads' lives and who has which processor. A thread lives on one CPU, which alone runs and moves
+ * it; others put it into that CPU's queue and kick. A CPU with nothing to run sleeps.
+ */
 #include "core/sched/sched.h"
 
 #include "core/cpu/apic.h"
@@ -20,53 +23,38 @@ static void slice_fire(struct timer *timer)
 	this_cpu()->resched = true;
 }
 
-/* A thread that was alone on the processor has no end of its turn until somebody waits. */
-static void slice_start(struct cpu *cpu)
+static void slice_end_at(struct cpu *cpu, u64 deadline)
 {
-	if (!cpu->current || cpu->slice.deadline != TIMER_NEVER)
-		return;
 	cpu->slice.fire = slice_fire;
-	timer_set(&cpu->slice, rdtsc() + tsc_from_us(SLICE_US));
+	timer_set(&cpu->slice, deadline);
 }
 
-static void queue_add(struct cpu *cpu, struct thread *thread)
+/*
+ * The current thread's turn ends when somebody waits, or at the VM's cap; the next period may let
+ * others run. One that is alone has no end.
+ */
+static void slice_start(struct cpu *cpu, u64 now)
 {
-	thread->state = THREAD_READY;
-	thread->next = NULL;
-	if (cpu->queue_last)
-		cpu->queue_last->next = thread;
-	else
-		cpu->queue_first = thread;
-	cpu->queue_last = thread;
+	struct run_queue *queue = &cpu->queue;
+	u64 left = cpu->current ? share_left(&cpu->current->process->share, now) : ~0ULL;
+
+	if (cpu->current && queue->first)
+		left = min_u64(left, tsc_from_us(SLICE_US));
+	if (queue->throttled)
+		left = min_u64(left, share_period_end(now) - now);
+	slice_end_at(cpu, left == ~0ULL ? TIMER_NEVER : now + left);
 }
 
-static struct thread *queue_take(struct cpu *cpu)
+/* Books the time since the last call, on this CPU, on what it was spent on. */
+static u64 time_book(struct cpu *cpu)
 {
-	struct thread *thread = cpu->queue_first;
+	u64 now = rdtsc();
 
-	if (thread) {
-		cpu->queue_first = thread->next;
-		if (!cpu->queue_first)
-			cpu->queue_last = NULL;
-	}
-	return thread;
-}
-
-static void queue_remove(struct cpu *cpu, const struct thread *thread)
-{
-	struct thread *previous = NULL;
-
-	for (struct thread *at = cpu->queue_first; at; previous = at, at = at->next) {
-		if (at != thread)
-			continue;
-		if (previous)
-			previous->next = at->next;
-		else
-			cpu->queue_first = at->next;
-		if (cpu->queue_last == at)
-			cpu->queue_last = previous;
-		return;
-	}
+	*cpu->spent += now - cpu->booked;
+	if (cpu->current)
+		share_charge(cpu->current, now - cpu->booked, now);
+	cpu->booked = now;
+	return now;
 }
 
 /* Locks the queue of the CPU where the thread lives now. */
@@ -75,26 +63,16 @@ static struct cpu *home_lock(const struct thread *thread)
 	for (;;) {
 		struct cpu *home = __atomic_load_n(&thread->home, __ATOMIC_ACQUIRE);
 
-		spin_lock(&home->lock);
+		spin_lock(&home->queue.lock);
 		if (thread->home == home)
 			return home;
-		spin_unlock(&home->lock);
+		spin_unlock(&home->queue.lock);
 	}
 }
 
 static void cpu_kick(const struct cpu *cpu)
 {
 	apic_send(cpu->apic_id, APIC_FIXED, VECTOR_KICK);
-}
-
-/* A CPU without work, for a thread that waits for a busy one; NULL: none. */
-static struct cpu *idle_find(const struct cpu *busy)
-{
-	for (u32 i = 0; i < cpu_count; i++) {
-		if (cpus[i] != busy && __atomic_load_n(&cpus[i]->idle, __ATOMIC_RELAXED))
-			return cpus[i];
-	}
-	return NULL;
 }
 
 /* Takes down a thread's timers, which are in this CPU's queue, until it runs at its new home. */
@@ -109,23 +87,6 @@ static void timers_save(struct thread *thread)
 	timer_set(&thread->vcpu->timer, TIMER_NEVER);
 }
 
-/* Moves a thread that is in no queue; only its home may do that. */
-static void thread_move(struct thread *thread, struct cpu *to)
-{
-	if (!thread->moved)
-		timers_save(thread);
-	if (thread->vcpu)
-		vcpu_detach(thread->vcpu);
-	this_cpu()->threads--;
-	spin_lock(&to->lock);
-	to->threads++;
-	to->idle = false;
-	__atomic_store_n(&thread->home, to, __ATOMIC_RELEASE);
-	queue_add(to, thread);
-	spin_unlock(&to->lock);
-	cpu_kick(to);
-}
-
 /* Sets what timers_save() took down. */
 static void timers_restore(struct thread *thread)
 {
@@ -135,59 +96,92 @@ static void timers_restore(struct thread *thread)
 		timer_set(&thread->vcpu->timer, thread->moved_deadline[1]);
 }
 
-/* Gives a thread that waits here to a CPU that has nothing to do. */
+static void threads_count(struct cpu *cpu, u32 change)
+{
+	__atomic_add_fetch(&cpu->queue.threads, change, __ATOMIC_RELAXED);
+}
+
+/* Moves a thread that is in no queue; only its home, this CPU, may do that. */
+static void thread_move(struct thread *thread, struct cpu *to)
+{
+	if (!thread->moved)
+		timers_save(thread);
+	if (thread->vcpu)
+		vcpu_detach(thread->vcpu);
+	threads_count(this_cpu(), -1U);
+	threads_count(to, 1);
+	spin_lock(&to->queue.lock);
+	thread->vtime += to->queue.floor - this_cpu()->queue.floor;
+	to->queue.load += thread_load(thread);
+	__atomic_store_n(&thread->home, to, __ATOMIC_RELEASE);
+	queue_add(&to->queue, thread);
+	spin_unlock(&to->queue.lock);
+	cpu_kick(to);
+}
+
+/* Gives threads that wait here to CPUs with less to do, while that balances the two. */
 static void work_share(struct cpu *cpu)
 {
-	struct cpu *to = cpu->current ? idle_find(cpu) : NULL;
-	struct thread *thread;
+	for (u32 i = 0; cpu->queue.first && i < cpu_count; i++) {
+		struct cpu *to = cpu_table[i];
+		struct thread *thread;
 
-	if (!to)
-		return;
-	spin_lock(&cpu->lock);
-	thread = cpu->queue_first;
-	while (thread && (thread->pinned || thread->killed))
-		thread = thread->next;
-	if (thread)
-		queue_remove(cpu, thread);
-	spin_unlock(&cpu->lock);
-	if (thread)
-		thread_move(thread, to);
+		if (to->queue.load >= cpu->queue.load)
+			continue;
+		spin_lock(&cpu->queue.lock);
+		thread = queue_give(&cpu->queue, i, to->queue.load);
+		spin_unlock(&cpu->queue.lock);
+		if (thread)
+			thread_move(thread, to);
+	}
 }
 
 void sched_kicked(void)
 {
 	struct cpu *cpu = this_cpu();
+	struct thread *current = cpu->current;
+	u64 now = time_book(cpu);
 
-	if (cpu->current && cpu->current->killed)
-		cpu->resched = true;
+	if (!current)
+		return; /* it looks before it sleeps */
+	spin_lock(&cpu->queue.lock);
+	queue_settle(&cpu->queue, current, now);
+	cpu->resched |= current->killed || current->process->paused ||
+			queue_preempts(&cpu->queue, current);
+	spin_unlock(&cpu->queue.lock);
 	work_share(cpu);
-	if (cpu->queue_first)
-		slice_start(cpu);
+	if (cpu->queue.first && cpu->slice.deadline == TIMER_NEVER)
+		slice_start(cpu, now);
 }
 
 /* A thread that waited for something may run again; its home is locked, and unlocked here. */
 static void ready_unlock(struct cpu *home, struct thread *thread)
 {
-	queue_add(home, thread);
-	spin_unlock(&home->lock);
+	queue_add(&home->queue, thread);
+	spin_unlock(&home->queue.lock);
 	if (home == this_cpu())
 		sched_kicked();
 	else
 		cpu_kick(home);
 }
 
-/* Wakes it if it is blocked, or sees to it that it looks again before it blocks. */
+/*
+ * Wakes it if it is blocked, or sees to it that it looks again before it blocks, and that a guest
+ * is left; its home is locked, and unlocked here.
+ */
 static void wake_unlock(struct cpu *home, struct thread *thread)
 {
-	bool runs = thread->state == THREAD_RUNNING;
+	bool elsewhere = thread->state == THREAD_RUNNING && home != this_cpu();
 
+	if (thread->vcpu)
+		__atomic_store_n(&thread->vcpu->events, true, __ATOMIC_SEQ_CST);
 	if (thread->state == THREAD_BLOCKED) {
 		ready_unlock(home, thread);
 		return;
 	}
-	thread->woken = runs;
-	spin_unlock(&home->lock);
-	if (runs && home != this_cpu())
+	thread->woken = true;
+	spin_unlock(&home->queue.lock);
+	if (elsewhere)
 		cpu_kick(home);
 }
 
@@ -221,15 +215,17 @@ void thread_init(struct thread *thread, struct process *process, struct vcpu *vc
 	timer_init(&thread->timer, deadline_fire);
 }
 
-/* Where fewest threads live. */
-static struct cpu *home_choose(void)
+/* Where fewest threads live, of the CPUs that it may use. */
+static struct cpu *home_choose(u64 allowed)
 {
-	struct cpu *best = cpus[0];
+	struct cpu *best = NULL;
 
-	for (u32 i = 1; i < cpu_count; i++) {
-		if (cpus[i]->threads < best->threads)
-			best = cpus[i];
+	for (u32 i = 0; i < cpu_count; i++) {
+		if ((allowed >> i & 1) &&
+		    (!best || cpu_table[i]->queue.threads < best->queue.threads))
+			best = cpu_table[i];
 	}
+	assert(best); /* vm_create() has seen to it */
 	return best;
 }
 
@@ -238,17 +234,26 @@ void sched_start(struct thread *thread)
 	struct cpu *home;
 
 	assert(thread->state == THREAD_NEW);
-	thread->pinned = !thread->vcpu; /* the supervisor */
-	if (!thread->pinned)
-		thread->home = home_choose();
+	thread->home = home_choose(thread->process->share.allowed);
 	home = home_lock(thread);
-	home->threads++;
+	threads_count(home, 1);
 	ready_unlock(home, thread);
 }
 
-/* On its home: nothing of it is left there. */
+static void supervisor_notify(u64 bits)
+{
+	struct process *supervisor = process_supervisor();
+
+	if (supervisor && bits)
+		sched_notify(process_main(supervisor), bits);
+}
+
+/* On its home, where nothing of it is left; the last that it does is to be DEAD. */
 static void thread_end(struct thread *thread)
 {
+	const struct vm *vm = thread->process->vm;
+	u64 notice = vm ? NOTIFY_VM(vm->number) : 0;
+
 	timer_set(&thread->timer, TIMER_NEVER);
 	if (thread->vcpu) {
 		timer_set(&thread->vcpu->timer, TIMER_NEVER);
@@ -256,33 +261,51 @@ static void thread_end(struct thread *thread)
 	}
 	process_leave(thread->process);
 	if (thread->state != THREAD_NEW)
-		thread->home->threads--;
-	thread->in_guest = false;
+		threads_count(thread->home, -1U);
+	if (thread->state == THREAD_READY)
+		__atomic_sub_fetch(&thread->process->share.active, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&thread->state, THREAD_DEAD, __ATOMIC_RELEASE);
+	supervisor_notify(notice);
 }
 
+/* A thread that has a processor, or lives elsewhere, ends when its home picks it. */
 void sched_kill(struct thread *thread)
 {
-	struct cpu *cpu = this_cpu();
 	struct cpu *home = home_lock(thread);
 
-	if (home == cpu || thread->state == THREAD_NEW) {
-		if (thread->state == THREAD_READY)
-			queue_remove(home, thread);
-		spin_unlock(&home->lock);
-		if (thread->state != THREAD_DEAD)
-			thread_end(thread);
-		if (cpu->current == thread) {
-			cpu->current = NULL;
-			cpu->resched = true;
-		}
-		return;
-	}
-	thread->killed = true;
-	if (thread->state == THREAD_DEAD)
-		spin_unlock(&home->lock);
-	else
+	if (thread->state == THREAD_DEAD) {
+		spin_unlock(&home->queue.lock);
+	} else if (thread->state == THREAD_NEW ||
+		   (home == this_cpu() && home->current != thread)) {
+		queue_remove(&home->queue, thread);
+		spin_unlock(&home->queue.lock);
+		thread_end(thread);
+	} else {
+		thread->killed = true;
+		home->resched |= home == this_cpu();
 		wake_unlock(home, thread);
+	}
+}
+
+void sched_pause(struct process *process, bool paused)
+{
+	if (process->paused == paused)
+		return;
+	process->paused = paused;
+	for (u32 i = 0; i < PROCESS_THREADS; i++) {
+		struct thread *thread = process->threads[i];
+		struct cpu *home;
+
+		if (!thread)
+			continue;
+		home = home_lock(thread);
+		if (thread->state == THREAD_READY)
+			queue_remove(&home->queue, thread);
+		if (thread->state == THREAD_READY && !paused)
+			queue_add(&home->queue, thread);
+		spin_unlock(&home->queue.lock);
+		cpu_kick(home);
+	}
 }
 
 void sched_notify(struct thread *thread, u64 bits)
@@ -296,7 +319,7 @@ void sched_wake_guest(struct thread *thread)
 	struct cpu *home = home_lock(thread);
 
 	if (thread->state == THREAD_BLOCKED && !thread->in_guest)
-		spin_unlock(&home->lock);
+		spin_unlock(&home->queue.lock);
 	else
 		wake_unlock(home, thread);
 }
@@ -306,14 +329,16 @@ void sched_block(struct thread *thread)
 	struct cpu *cpu = this_cpu();
 
 	assert(cpu->current == thread);
-	spin_lock(&cpu->lock);
+	time_book(cpu);
+	spin_lock(&cpu->queue.lock);
 	if (thread->woken) {
 		thread->woken = false;
 	} else {
 		thread->state = THREAD_BLOCKED;
+		__atomic_sub_fetch(&thread->process->share.active, 1, __ATOMIC_RELAXED);
 		cpu->current = NULL;
 	}
-	spin_unlock(&cpu->lock);
+	spin_unlock(&cpu->queue.lock);
 }
 
 void sched_finish_wait(struct thread *thread)
@@ -338,7 +363,10 @@ void sched_set_deadline(struct thread *thread, u64 deadline)
 
 void sched_end_turn(void)
 {
-	this_cpu()->resched |= this_cpu()->queue_first != NULL;
+	struct cpu *cpu = this_cpu();
+
+	cpu->yields = cpu->queue.first != NULL;
+	cpu->resched |= cpu->yields;
 }
 
 void sched_exit_soon(u64 us)
@@ -347,14 +375,6 @@ void sched_exit_soon(u64 us)
 
 	nudge->fire = nothing_fire;
 	timer_set(nudge, rdtsc() + tsc_from_us(us));
-}
-
-static void supervisor_notify(u64 bits)
-{
-	struct process *supervisor = process_supervisor();
-
-	if (supervisor)
-		sched_notify(process_main(supervisor), bits);
 }
 
 void sched_console_input(void)
@@ -367,48 +387,56 @@ void sched_power_button(void)
 	supervisor_notify(NOTIFY_POWER);
 }
 
-/* The next thread of this CPU's queue; sleeps until there is one. */
-static struct thread *next_wait(struct cpu *cpu)
+/* The next thread that may run here; sleeps until there is one. */
+static struct thread *next_wait(struct cpu *cpu, const struct thread *yields)
 {
 	struct thread *thread;
 
-	while (!(thread = queue_take(cpu))) {
-		cpu->idle = true;
-		spin_unlock(&cpu->lock);
+	for (;;) {
+		u64 now = time_book(cpu);
+
+		spin_lock(&cpu->queue.lock);
+		thread = queue_take(&cpu->queue, yields, now);
+		if (thread && !thread->killed)
+			thread->state = THREAD_RUNNING;
+		spin_unlock(&cpu->queue.lock);
+		if (thread && !thread->killed)
+			return thread;
+		if (thread) {
+			thread_end(thread);
+			continue;
+		}
+		slice_start(cpu, now);
 		wait_interrupt();
-		spin_lock(&cpu->lock);
-		cpu->idle = false;
 		cpu->resched = false;
 	}
-	return thread;
 }
 
-/* The next thread, and the slice that it may keep the processor while others wait. */
+/* The thread that has this CPU, from now on or still. */
 static struct thread *pick(struct cpu *cpu)
 {
-	struct thread *thread = cpu->current;
+	struct thread *thread = cpu->current, *yields = cpu->yields ? thread : NULL;
 
 	if (thread && !cpu->resched)
 		return thread;
-	cpu->resched = false;
+	time_book(cpu);
+	cpu->spent = &cpu->idle_tsc;
+	cpu->resched = cpu->yields = false;
 	cpu->current = NULL;
-	spin_lock(&cpu->lock);
-	if (thread)
-		queue_add(cpu, thread);
-	while ((thread = next_wait(cpu))->killed)
-		thread_end(thread);
-	thread->state = THREAD_RUNNING;
+	if (thread) {
+		spin_lock(&cpu->queue.lock);
+		queue_add(&cpu->queue, thread);
+		spin_unlock(&cpu->queue.lock);
+	}
+	thread = next_wait(cpu, yields);
 	cpu->current = thread;
-	spin_unlock(&cpu->lock);
 	if (thread->moved)
 		timers_restore(thread);
 	cpu->frame_top = (u64)(&thread->frame + 1);
 	cpu->tss->rsp[0] = cpu->frame_top;
 	process_load(thread->process);
-	timer_set(&cpu->slice, TIMER_NEVER);
 	work_share(cpu);
-	if (cpu->queue_first)
-		slice_start(cpu);
+	slice_start(cpu, cpu->booked);
 	return thread;
 }
 
@@ -433,12 +461,19 @@ void sched_run(void)
 {
 	struct cpu *cpu = this_cpu();
 
+	cpu->booked = rdtsc();
+	cpu->spent = &cpu->idle_tsc;
 	for (;;) {
 		struct thread *thread = pick(cpu);
 
-		if (thread->in_guest)
+		if (thread->in_guest) {
+			cpu->spent = &thread->vcpu->counters->guest_tsc;
 			engine_run(thread->vcpu);
-		else
+		} else {
+			cpu->spent = thread->vcpu ? &thread->vcpu->counters->vmm_tsc
+						  : &cpu->supervisor_tsc;
 			run_ring3(thread);
+		}
+		time_book(cpu);
 	}
 }

@@ -24,7 +24,9 @@ struct thread {
 	struct vcpu *vcpu;   /* the vCPU it runs, NULL for the supervisor */
 	struct thread *next; /* in the run queue */
 	struct cpu *home;    /* where it runs; only that CPU changes it */
-	bool pinned;	     /* stays there */
+	u64 vtime;	     /* see queue.h */
+	bool fresh;	     /* it was away, and takes no credit for that */
+	bool throttled;	     /* its VM's cap keeps it from running */
 	bool killed;	     /* its home makes it DEAD */
 	bool woken;	     /* a wake-up came while it was not blocked: the next block() is none */
 	bool waits;	     /* in the system call wait */
@@ -42,6 +44,8 @@ void thread_init(struct thread *thread, struct process *process, struct vcpu *vc
 void sched_start(struct thread *thread);
 /* Takes a thread out of scheduling for ever. */
 void sched_kill(struct thread *thread);
+/* Whether the threads of a process are kept from running when they are ready. */
+void sched_pause(struct process *process, bool paused);
 /* Sets notification bits and wakes the thread. */
 void sched_notify(struct thread *thread, u64 bits);
 /* Wakes a thread whose vCPU sleeps in HLT. */

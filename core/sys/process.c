@@ -15,6 +15,8 @@
 #include "lib/base/format.h"
 #include "lib/x86/registers.h"
 
+#define SUPERVISOR_WEIGHT (4 * MANIFEST_WEIGHT_DEFAULT)
+
 extern u64 core_pml4[512];
 
 struct spinlock system_lock;
@@ -102,6 +104,8 @@ enum err process_create(const char *name, const struct boot_module *module, stru
 		return ERR_NO_MEMORY;
 	p->number = number;
 	p->status = PROCESS_RUNNING;
+	/* The supervisor's, which the serial port's interrupts find there; vm_create() sets a VM's. */
+	p->share = (struct share){ .weight = SUPERVISOR_WEIGHT, .allowed = BIT64(0) };
 	format(p->name, sizeof(p->name), "%s", name);
 	processes[number] = p;
 	err = space_init(p);
@@ -134,6 +138,7 @@ void process_stop(struct process *p, enum process_status status)
 	if (p->status != PROCESS_RUNNING)
 		return;
 	p->status = status;
+	sched_pause(p, false); /* they run to their end */
 	for (u32 i = 0; i < PROCESS_THREADS; i++) {
 		if (p->threads[i])
 			sched_kill(p->threads[i]);

@@ -6,6 +6,7 @@
 #include "core/mem/frames.h"
 #include "core/mem/paging.h"
 #include "core/sched/sched.h"
+#include "core/sched/share.h"
 #include "lib/abi/syscall.h"
 
 #define PROCESS_MAX	65 /* supervisor and VM_MAX VMMs */
@@ -23,6 +24,8 @@ struct process {
 	u32 number; /* 0: the supervisor */
 	char name[40];
 	enum process_status status;
+	bool paused; /* set by sched_pause() */
+	struct share share;
 	struct page_table space;
 	struct thread *threads[PROCESS_THREADS]; /* 0 is the main thread */
 	struct vm *vm;				 /* whose VMM it is, NULL for the supervisor */

@@ -7,6 +7,7 @@
 #include "core/boot/machine.h"
 #include "core/cpu/apic.h"
 #include "core/cpu/cpu.h"
+#include "core/cpu/insn.h"
 #include "core/cpu/serial.h"
 #include "core/mem/layout.h"
 #include "core/sys/process.h"
@@ -32,8 +33,12 @@ static u64 sys_exit(struct thread *t, u64 status, u64 b, u64 c)
 static u64 sys_wait(struct thread *t, u64 deadline, u64 b, u64 c)
 {
 	(void)b, (void)c;
-	sched_set_deadline(t, deadline);
 	t->waits = true; /* the result comes when it runs again */
+	if (deadline <= rdtsc()) {
+		sched_end_turn();
+		return t->frame.rax;
+	}
+	sched_set_deadline(t, deadline);
 	if (!sched_must_leave(t))
 		sched_block(t);
 	return t->frame.rax;

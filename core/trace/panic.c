@@ -93,8 +93,8 @@ static void others_stop(void)
 {
 	panicking = true;
 	for (u32 i = 0; i < cpu_count; i++) {
-		if (cpus[i] != this_cpu())
-			apic_send(cpus[i]->apic_id, APIC_NMI, 0);
+		if (cpu_table[i] != this_cpu())
+			apic_send(cpu_table[i]->apic_id, APIC_NMI, 0);
 	}
 }
 

@@ -2,6 +2,7 @@
 #include "core/vmx/vmx.h"
 
 #include "core/boot/boot_info.h"
+#include "core/cpu/apic.h"
 #include "core/cpu/cpu.h"
 #include "core/cpu/insn.h"
 #include "core/mem/core_map.h"
@@ -18,6 +19,8 @@
 /* In TSC ticks: a spin lock's owner is late after a window of PAUSEs, none a gap after another. */
 #define PAUSE_GAP    128
 #define PAUSE_WINDOW 4096
+
+#define KICK_LATENCY_US 500
 
 /* #AC and #DB can keep a processor busy delivering for ever; #MC is the host's. */
 #define INTERCEPT_EXCEPTIONS (BIT32(EXC_AC) | BIT32(EXC_DB) | BIT32(EXC_MC))
@@ -307,15 +310,21 @@ static void proc_set(struct vmx_vcpu *x, u32 bit, bool on)
 
 /*
  * An emulated processor (Bochs) does not end the run of a guest that was entered with interrupts
- * off when one comes for the host: there the preemption timer does it when a deadline is near.
+ * off when one comes for the host: there the preemption timer does it when a deadline is near, and
+ * now and then for other processors' kicks.
  */
 static void preemption_timer_set(struct vmx_vcpu *x, const struct cpu *cpu)
 {
-	u64 ticks = UINT32_MAX, now;
+	u64 now, ticks = UINT32_MAX;
 
-	if (!(x->rflags & RFLAGS_IF) && cpu->timers.first) {
+	if (!(x->rflags & RFLAGS_IF)) {
 		now = rdtsc();
-		ticks = cpu->timers.first->deadline > now ? cpu->timers.first->deadline - now : 0;
+		if (cpu->timers.first)
+			ticks = now < cpu->timers.first->deadline
+					? cpu->timers.first->deadline - now
+					: 0;
+		if (cpu_count > 1)
+			ticks = min_u64(ticks, tsc_from_us(KICK_LATENCY_US));
 		ticks = min_u64(ticks >> vmx_caps.timer_shift, UINT32_MAX);
 	}
 	if (ticks == x->preemption_timer)

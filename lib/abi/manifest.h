@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#define MANIFEST_WEIGHT_DEFAULT 256U
+
 #include "lib/base/err.h"
 #include "lib/base/types.h"
 

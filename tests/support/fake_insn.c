@@ -12,7 +12,7 @@
 struct fake_insn fake_insn;
 struct cpu_features cpu_features;
 struct cpu boot_cpu;
-struct cpu *cpus[CPU_MAX] = { &boot_cpu };
+struct cpu *cpu_table[CPU_MAX] = { &boot_cpu };
 u32 cpu_count = 1;
 
 void fake_insn_reset(void)
