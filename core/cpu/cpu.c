@@ -219,6 +219,8 @@ void cpu_init(struct cpu *cpu)
 	timer_init(&cpu->slice, NULL);
 	timer_init(&cpu->nudge, NULL);
 	cpu->queue.floor = QUEUE_FLOOR_FIRST;
+	cpu->spent = &cpu->idle_tsc;
+	cpu->booked = rdtsc();
 }
 
 static u64 flush_requests;

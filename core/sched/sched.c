@@ -461,8 +461,6 @@ void sched_run(void)
 {
 	struct cpu *cpu = this_cpu();
 
-	cpu->booked = rdtsc();
-	cpu->spent = &cpu->idle_tsc;
 	for (;;) {
 		struct thread *thread = pick(cpu);
 
