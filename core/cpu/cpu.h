@@ -36,7 +36,7 @@ struct cpu {
 	bool resched;		/* own: leave the current thread at the next chance */
 	bool yields;		/* own: others first */
 	struct run_queue queue; /* others put threads into it */
-	u64 flushes; /* requests of tlb_flush_all() that it has seen */
+	u64 flushes;		/* requests of tlb_flush_all() that it has seen */
 	struct timer_queue timers;
 	struct timer slice; /* ends the current thread's turn */
 	struct timer nudge; /* sched_exit_soon() */

@@ -16,9 +16,9 @@ struct share;
 struct run_queue {
 	struct spinlock lock; /* guards this, and the states of the threads that live here */
 	struct thread *first;
-	u64 floor;     /* virtual time below which nobody starts who was away */
-	u32 load;      /* weights of who is ready or runs; others read it without the lock */
-	u32 threads;   /* that live here; changed atomically */
+	u64 floor;	/* virtual time below which nobody starts who was away */
+	u32 load;	/* weights of who is ready or runs; others read it without the lock */
+	u32 threads;	/* that live here; changed atomically */
 	bool throttled; /* some are not taken only because of a cap */
 };
 

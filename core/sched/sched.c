@@ -146,8 +146,8 @@ void sched_kicked(void)
 		return; /* it looks before it sleeps */
 	spin_lock(&cpu->queue.lock);
 	queue_settle(&cpu->queue, current, now);
-	cpu->resched |= current->killed || current->process->paused ||
-			queue_preempts(&cpu->queue, current);
+	cpu->resched |=
+		current->killed || current->process->paused || queue_preempts(&cpu->queue, current);
 	spin_unlock(&cpu->queue.lock);
 	work_share(cpu);
 	if (cpu->queue.first && cpu->slice.deadline == TIMER_NEVER)
@@ -275,8 +275,7 @@ void sched_kill(struct thread *thread)
 
 	if (thread->state == THREAD_DEAD) {
 		spin_unlock(&home->queue.lock);
-	} else if (thread->state == THREAD_NEW ||
-		   (home == this_cpu() && home->current != thread)) {
+	} else if (thread->state == THREAD_NEW || (home == this_cpu() && home->current != thread)) {
 		queue_remove(&home->queue, thread);
 		spin_unlock(&home->queue.lock);
 		thread_end(thread);

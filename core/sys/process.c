@@ -104,7 +104,8 @@ enum err process_create(const char *name, const struct boot_module *module, stru
 		return ERR_NO_MEMORY;
 	p->number = number;
 	p->status = PROCESS_RUNNING;
-	/* The supervisor's, which the serial port's interrupts find there; vm_create() sets a VM's. */
+	/* The supervisor's, which the serial port's interrupts find there; vm_create() sets a VM's.
+	 */
 	p->share = (struct share){ .weight = SUPERVISOR_WEIGHT, .allowed = BIT64(0) };
 	format(p->name, sizeof(p->name), "%s", name);
 	processes[number] = p;

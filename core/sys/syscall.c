@@ -296,16 +296,16 @@ static u64 sys_machine_off(struct thread *t, u64 end, u64 b, u64 c)
 	machine_off(end == 0 ? MACHINE_DONE : end == 1 ? MACHINE_VM_FAILED : MACHINE_REFUSED);
 }
 
-/* The calls of running VMs touch only their own thread, or what has locks of its own. */
-#define is_locked(number)                                                       \
-	((number) == SYSCALL_exit || (number) == SYSCALL_thread_start ||        \
-	 ((number) >= SYSCALL_module_info && (number) != SYSCALL_console_get && \
-	  (number) != SYSCALL_console_put))
+/* Those that make, end or look at what processors share; other calls touch their own thread only.
+ */
+#define is_locked(number)                                                \
+	((number) == SYSCALL_exit || (number) == SYSCALL_thread_start || \
+	 ((number) >= SYSCALL_vm_create && (number) <= SYSCALL_vm_destroy))
 
 static const struct {
 	syscall_handler handler;
 	enum caller caller;
-	bool locked; /* makes, ends or looks at what several processors share: see system_lock */
+	bool locked; /* under system_lock */
 } calls[SYSCALL_COUNT] = {
 #define SYSCALL(number, name, who) [number] = { sys_##name, who, is_locked(SYSCALL_##name) },
 #include "lib/abi/syscall.def"

@@ -158,8 +158,7 @@ enum err vm_create(const struct vm_request *r, u32 *number)
 	vm->memory_bytes = r->memory_bytes;
 	vm->vcpu_count = r->cpus;
 	vm->process->vm = vm;
-	vm->process->share =
-		(struct share){ .weight = MANIFEST_WEIGHT_DEFAULT, .allowed = ~0ULL };
+	vm->process->share = (struct share){ .weight = MANIFEST_WEIGHT_DEFAULT, .allowed = ~0ULL };
 	vms[*number] = vm;
 	err = vm_build(vm, r);
 	return err && vm_destroy(vm) ? ERR_AGAIN : err;

@@ -315,18 +315,16 @@ static void proc_set(struct vmx_vcpu *x, u32 bit, bool on)
  */
 static void preemption_timer_set(struct vmx_vcpu *x, const struct cpu *cpu)
 {
-	u64 now, ticks = UINT32_MAX;
+	u64 now, ticks = ~0ULL;
 
 	if (!(x->rflags & RFLAGS_IF)) {
 		now = rdtsc();
 		if (cpu->timers.first)
-			ticks = now < cpu->timers.first->deadline
-					? cpu->timers.first->deadline - now
-					: 0;
+			ticks = max_u64(cpu->timers.first->deadline, now) - now;
 		if (cpu_count > 1)
 			ticks = min_u64(ticks, tsc_from_us(KICK_LATENCY_US));
-		ticks = min_u64(ticks >> vmx_caps.timer_shift, UINT32_MAX);
 	}
+	ticks = min_u64(ticks >> vmx_caps.timer_shift, UINT32_MAX);
 	if (ticks == x->preemption_timer)
 		return;
 	x->preemption_timer = (u32)ticks;

@@ -18,7 +18,8 @@ u32 cpu_count = 1;
 void fake_insn_reset(void)
 {
 	fake_insn = (struct fake_insn){ .tsc = 1000000, .tsc_step = 1 };
-	boot_cpu = (struct cpu){ .self = &boot_cpu };
+	boot_cpu = (struct cpu){ .self = &boot_cpu, .queue.floor = QUEUE_FLOOR_FIRST };
+	boot_cpu.spent = &boot_cpu.idle_tsc;
 	timer_queue_init(&boot_cpu.timers);
 	timer_init(&boot_cpu.slice, NULL);
 	timer_init(&boot_cpu.nudge, NULL);

@@ -267,6 +267,7 @@ void fake_machine_clear(void)
 		if (vm_find(i) && vm_destroy(vm_find(i)))
 			abort();
 	}
+	boot_cpu.current = NULL;
 	if (supervisor)
 		process_destroy(supervisor);
 	timer_set(&boot_cpu.slice, TIMER_NEVER);

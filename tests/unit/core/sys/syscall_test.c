@@ -209,9 +209,15 @@ static void a_vms_life(void **state)
 	assert_int_equal(sup(SYSCALL_vm_start, 0, 0), ERR_EXISTS);
 	sched_kill(vmm); /* out of the queue, to be played here */
 	vm->process->status = PROCESS_RUNNING;
+	vmm->killed = false;
+	vmm->state = THREAD_RUNNING;
 	(void)guest(SYSCALL_exit, 0, 0);
-	assert_int_equal(vmm->state, THREAD_DEAD);
+	assert_true(vmm->killed && boot_cpu.resched); /* it ends when it has left the processor */
 	assert_int_equal(sup(SYSCALL_vm_status, 0, 0), PROCESS_EXITED);
+	assert_int_equal(sup(SYSCALL_vm_destroy, 0, 0), ERR_AGAIN);
+	boot_cpu.current = NULL;
+	sched_kill(vmm);
+	assert_int_equal(vmm->state, THREAD_DEAD);
 	assert_int_equal(sup(SYSCALL_vm_start, 0, 0), ERR_EXISTS);
 	assert_true(process_main(supervisor)->notified & NOTIFY_VM(0));
 	assert_int_equal(sup(SYSCALL_vm_destroy, 0, 0), ERR_OK);

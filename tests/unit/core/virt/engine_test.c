@@ -9,6 +9,7 @@
 
 #include "core/cpu/cpu.h"
 #include "core/sched/sched.h"
+#include "core/sys/process.h"
 #include "core/virt/engine.h"
 #include "core/virt/resident.h"
 #include "lib/x86/registers.h"
@@ -20,6 +21,7 @@
 
 static struct vm vm;
 static struct vcpu vcpu;
+static struct process process = { .share = { .weight = 1, .allowed = 1 } };
 static struct thread thread;
 static struct vcpu_counters counters;
 static struct vcpu_page page;
@@ -54,7 +56,11 @@ static int fresh(void **state)
 	cpuid_table_build(&cpuid_values,
 			  &(struct cpuid_request){ .cpus = 1, .tsc_khz = 1, .host = host_cpuid });
 	vm = (struct vm){ .name = "a", .vcpu_count = 1, .vcpus = { &vcpu } };
-	thread = (struct thread){ .state = THREAD_RUNNING, .in_guest = true, .vcpu = &vcpu };
+	thread = (struct thread){ .process = &process,
+				  .home = &boot_cpu,
+				  .state = THREAD_RUNNING,
+				  .in_guest = true,
+				  .vcpu = &vcpu };
 	timer_init(&thread.timer, NULL);
 	vcpu = (struct vcpu){ .vm = &vm,
 			      .thread = &thread,

@@ -10,6 +10,7 @@
 
 #include "core/cpu/cpu.h"
 #include "core/sched/sched.h"
+#include "core/sys/process.h"
 #include "core/virt/engine.h"
 #include "core/virt/events.h"
 #include "lib/x86/registers.h"
@@ -25,6 +26,7 @@
 
 static struct vm vm;
 static struct vcpu vcpus[VCPUS];
+static struct process process = { .share = { .weight = 1, .allowed = 1 } };
 static struct thread threads[VCPUS];
 static struct vcpu_counters counters[VCPUS];
 static struct vcpu *const v = &vcpus[0];
@@ -62,7 +64,10 @@ static int fresh(void **state)
 					  .extint = -1,
 					  .startup = -1,
 					  .eoi_pending = -1 };
-		threads[i] = (struct thread){ .state = THREAD_RUNNING, .in_guest = true };
+		threads[i] = (struct thread){ .process = &process,
+					      .home = &boot_cpu,
+					      .state = THREAD_RUNNING,
+					      .in_guest = true };
 		timer_init(&threads[i].timer, NULL);
 		timer_init(&vcpus[i].timer, vcpu_timer_fire);
 		vm.vcpus[i] = &vcpus[i];

@@ -76,6 +76,7 @@ static void turn(struct vcpu *v)
 	v->thread->state = THREAD_RUNNING;
 	v->thread->in_guest = true;
 	v->thread->notified = 0;
+	v->thread->woken = false;
 	boot_cpu.current = v->thread;
 	process_load(vm->process);
 	engine_run(v);
