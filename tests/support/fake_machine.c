@@ -263,11 +263,13 @@ void fake_machine_clear(void)
 {
 	struct process *supervisor = process_supervisor();
 
+	boot_cpu.current = NULL;
 	for (u32 i = 0; i < VM_MAX; i++) {
+		if (vm_find(i))
+			sched_kill(process_main(vm_find(i)->process)); /* if it had the processor */
 		if (vm_find(i) && vm_destroy(vm_find(i)))
 			abort();
 	}
-	boot_cpu.current = NULL;
 	if (supervisor)
 		process_destroy(supervisor);
 	timer_set(&boot_cpu.slice, TIMER_NEVER);
