@@ -265,8 +265,10 @@ void fake_machine_clear(void)
 
 	boot_cpu.current = NULL;
 	for (u32 i = 0; i < VM_MAX; i++) {
-		if (vm_find(i))
-			sched_kill(process_main(vm_find(i)->process)); /* if it had the processor */
+		for (u32 t = 0; vm_find(i) && t < PROCESS_THREADS; t++) {
+			if (vm_find(i)->process->threads[t]) /* it may have had the processor */
+				sched_kill(vm_find(i)->process->threads[t]);
+		}
 		if (vm_find(i) && vm_destroy(vm_find(i)))
 			abort();
 	}
