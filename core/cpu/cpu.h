@@ -4,7 +4,7 @@
 #include "core/cpu/frame.h"
 #include "core/cpu/offsets.h"
 #include "core/cpu/timer.h"
-#include "core/trace/exit_trace.h"
+#include "lib/abi/syscall.h"
 #include "lib/base/types.h"
 
 #define CPU_MAX 64
@@ -38,7 +38,8 @@ struct cpu {
 	struct tss *tss;
 	void *virt; /* the vendor back end's per-CPU data */
 	u64 gdt[8];
-	struct exit_trace exits; /* own */
+	struct cpu_info info; /* own */
+	u64 booked;	      /* own: TSC up to which its time is in `info` or a vCPU's counters */
 };
 
 static_assert(offsetof(struct cpu, self) == CPU_SELF, "trap.S");

@@ -131,6 +131,17 @@ void sched_kill(struct thread *thread)
 	}
 }
 
+void sched_pause(struct process *process, bool paused)
+{
+	process->paused = paused;
+	for (u32 i = 0; i < PROCESS_THREADS && !paused; i++) {
+		struct thread *thread = process->threads[i];
+
+		if (thread && thread->state == THREAD_PAUSED)
+			queue_add(thread);
+	}
+}
+
 void sched_notify(struct thread *thread, u64 bits)
 {
 	thread->notified |= bits;
@@ -204,6 +215,25 @@ void sched_power_button(void)
 	supervisor_notify(NOTIFY_POWER);
 }
 
+/* Adds the time since the last call, on this CPU, to what it was spent on. */
+static void time_book(struct cpu *cpu, u64 *total)
+{
+	u64 now = rdtsc();
+
+	*total += now - cpu->booked;
+	cpu->booked = now;
+}
+
+/* The first thread that is ready; those of paused processes wait aside. NULL: none. */
+static struct thread *ready_take(void)
+{
+	struct thread *thread;
+
+	while ((thread = queue_take()) && thread->process->paused)
+		thread->state = THREAD_PAUSED;
+	return thread;
+}
+
 /* The next thread, and the slice that it may keep the processor while others wait. */
 static struct thread *pick(struct cpu *cpu)
 {
@@ -215,9 +245,10 @@ static struct thread *pick(struct cpu *cpu)
 	cpu->current = NULL;
 	if (thread)
 		queue_add(thread);
-	while (!(thread = queue_take())) {
+	while (!(thread = ready_take())) {
 		wait_interrupt();
 		cpu->resched = false;
+		time_book(cpu, &cpu->info.idle_tsc);
 	}
 	thread->state = THREAD_RUNNING;
 	cpu->current = thread;
@@ -245,16 +276,28 @@ static void run_ring3(struct thread *thread)
 		process_fault(thread);
 }
 
+/* What the time of a thread, as it is now, is spent on. */
+static u64 *time_account(struct cpu *cpu, const struct thread *thread)
+{
+	if (!thread->vcpu)
+		return &cpu->info.supervisor_tsc;
+	return thread->in_guest ? &thread->vcpu->counters->run_tsc
+				: &thread->vcpu->counters->vmm_tsc;
+}
+
 void sched_run(void)
 {
 	struct cpu *cpu = this_cpu();
 
+	cpu->booked = rdtsc();
 	for (;;) {
 		struct thread *thread = pick(cpu);
+		u64 *account = time_account(cpu, thread);
 
 		if (thread->in_guest)
 			engine_run(thread->vcpu);
 		else
 			run_ring3(thread);
+		time_book(cpu, account);
 	}
 }

@@ -13,6 +13,7 @@ struct vcpu;
 enum thread_state {
 	THREAD_NEW,	/* not started */
 	THREAD_READY,	/* in the run queue */
+	THREAD_PAUSED,	/* was ready when its turn came, but its process is paused */
 	THREAD_RUNNING, /* has a processor */
 	THREAD_BLOCKED, /* waits for a notification, deadline or, in the guest, an interrupt */
 	THREAD_DEAD,
@@ -35,6 +36,8 @@ void thread_init(struct thread *thread, struct process *process, struct vcpu *vc
 void sched_start(struct thread *thread);
 /* Takes a thread out of scheduling for ever. */
 void sched_kill(struct thread *thread);
+/* Whether the threads of a process, not the running one, are kept from running when ready. */
+void sched_pause(struct process *process, bool paused);
 /* Sets notification bits and wakes the thread. */
 void sched_notify(struct thread *thread, u64 bits);
 /* Wakes a thread whose vCPU sleeps in HLT. */

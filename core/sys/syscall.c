@@ -5,7 +5,9 @@
 #include "core/boot/boot_info.h"
 #include "core/boot/clock.h"
 #include "core/boot/machine.h"
+#include "core/boot/screen.h"
 #include "core/cpu/apic.h"
+#include "core/cpu/cpu.h"
 #include "core/cpu/serial.h"
 #include "core/mem/layout.h"
 #include "core/sys/process.h"
@@ -14,6 +16,7 @@
 #include "core/virt/engine.h"
 #include "core/virt/state_check.h"
 #include "lib/abi/layout.h"
+#include "lib/base/format.h"
 
 enum caller { ANY, VMM, SUPERVISOR };
 
@@ -253,13 +256,17 @@ static u64 sys_console_get(struct thread *t, u64 a, u64 b, u64 c)
 	return serial_get(&byte) ? byte : ~0ULL;
 }
 
-static u64 sys_console_put(struct thread *t, u64 packed, u64 count, u64 c)
+static u64 sys_console_put(struct thread *t, u64 packed, u64 count, u64 screen)
 {
 	u8 bytes[sizeof(packed)];
+	u32 taken;
 
-	(void)t, (void)c;
+	(void)t;
 	__builtin_memcpy(bytes, &packed, sizeof(bytes));
-	return serial_write(bytes, (u32)min_u64(count, sizeof(bytes)));
+	taken = serial_write(bytes, (u32)min_u64(count, sizeof(bytes)));
+	for (u32 i = 0; screen && i < taken; i++)
+		screen_put(bytes[i]);
+	return taken;
 }
 
 static u64 sys_machine_info(struct thread *t, u64 out, u64 b, u64 c)
@@ -275,6 +282,7 @@ static u64 sys_machine_info(struct thread *t, u64 out, u64 b, u64 c)
 	};
 
 	(void)b, (void)c;
+	format(info.root_mode, sizeof(info.root_mode), "%s", backend->name);
 	return user_write(t->process, out, &info, sizeof(info)) ? ERR_OK : ERR_FAULT;
 }
 
@@ -282,6 +290,38 @@ static u64 sys_machine_off(struct thread *t, u64 end, u64 b, u64 c)
 {
 	(void)t, (void)b, (void)c;
 	machine_off(end == 0 ? MACHINE_DONE : end == 1 ? MACHINE_VM_FAILED : MACHINE_REFUSED);
+}
+
+static u64 sys_vm_pause(struct thread *t, u64 number, u64 paused, u64 c)
+{
+	struct vm *vm = vm_find(number);
+
+	(void)t, (void)c;
+	if (vm)
+		sched_pause(vm->process, paused != 0);
+	return vm ? ERR_OK : ERR_NOT_FOUND;
+}
+
+static u64 sys_log_read(struct thread *t, u64 at, u64 b, u64 c)
+{
+	struct log_part part = { 0 };
+
+	(void)b, (void)c;
+	if (!user_read(t->process, at, &part.from, sizeof(part.from)))
+		return ERR_FAULT;
+	part.bytes = log_read(&part.from, part.text, sizeof(part.text));
+	return user_write(t->process, at, &part, sizeof(part)) ? ERR_OK : ERR_FAULT;
+}
+
+static u64 sys_cpu_info(struct thread *t, u64 index, u64 out, u64 c)
+{
+	struct cpu_info *info = &boot_cpu.info;
+
+	(void)c;
+	if (index != boot_cpu.index)
+		return ERR_NOT_FOUND;
+	info->apic_id = boot_cpu.apic_id;
+	return user_write(t->process, out, info, sizeof(*info)) ? ERR_OK : ERR_FAULT;
 }
 
 static const struct {

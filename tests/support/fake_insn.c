@@ -110,6 +110,14 @@ u64 rdtsc(void)
 	return now;
 }
 
+void rdtsc_halves(u32 *low, u32 *high)
+{
+	u64 now = rdtsc();
+
+	*low = (u32)now;
+	*high = (u32)(now >> 32);
+}
+
 u8 in8(u16 port)
 {
 	(void)port;
