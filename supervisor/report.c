@@ -96,7 +96,7 @@ static void time_say(struct supervisor *s, const struct guest *g, const struct g
 /* Counters begin again with each start. */
 static bool seen_since_start(const struct guest *g)
 {
-	return g->seen.taken >= g->started;
+	return g->seen.taken > g->started;
 }
 
 void report_stats(struct supervisor *s, struct guest *g)

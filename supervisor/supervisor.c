@@ -121,11 +121,11 @@ void supervisor_turn(struct supervisor *s)
 	bool more;
 	u64 bits;
 
+	more = input_pump(s);
 	for (u32 i = 0; i < s->guest_count; i++)
 		guest_check(s, &s->guest[i]);
 	end_if_over(s);
 	input_check(s);
-	more = input_pump(s);
 	more |= console_pump(s);
 	monitor_refresh(s);
 	bits = s->notified | syscall1(SYSCALL_wait, next_wake(s, more));
