@@ -18,7 +18,7 @@ void input_front(struct supervisor *s, u32 index)
 	s->front = index;
 	s->input.full_since = 0;
 	if (index == MONITOR)
-		console_say(s, "ringfence: monitor: 'help' lists its commands, Ctrl-A n goes back");
+		monitor_begin(s);
 	else
 		console_say(s, "ringfence: console of VM %s%s (Ctrl-A h: help)", front_name(s),
 			    s->guest[index].life == VM_PAUSED ? ", which is paused" : "");

@@ -31,6 +31,12 @@ static void prompt_show(struct supervisor *s)
 	console_echo(s, echo.bytes, echo.length);
 }
 
+void monitor_begin(struct supervisor *s)
+{
+	console_say(s, "ringfence: monitor: 'help' lists its commands, Ctrl-A n goes back");
+	prompt_show(s);
+}
+
 u64 monitor_wake_time(const struct supervisor *s)
 {
 	if (s->front != MONITOR || prompt_is_shown(s))

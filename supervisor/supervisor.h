@@ -162,6 +162,8 @@ void input_check(struct supervisor *s);
 
 /* --- monitor.c */
 
+/* It comes to the front. */
+void monitor_begin(struct supervisor *s);
 void monitor_byte(struct supervisor *s, u8 byte);
 /* Shows the prompt where it is missing, as soon as the guests are quiet. */
 void monitor_refresh(struct supervisor *s);
