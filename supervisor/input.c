@@ -71,10 +71,8 @@ static bool front_is_full(struct supervisor *s)
 		s->input.full_since = 0;
 		return false;
 	}
-	if (s->input.full_since == 0 || s->input.tail != ring->tail) {
-		s->input.tail = ring->tail;
+	if (s->input.full_since == 0)
 		s->input.full_since = ring3_tsc();
-	}
 	return ring3_tsc() - s->input.full_since < tsc_of_ms(s, STUCK_MS);
 }
 

@@ -48,8 +48,7 @@ struct console {
 
 struct input {
 	struct escape escape;
-	u32 tail;	/* of the front guest's ring when it was found full */
-	u64 full_since; /* TSC; 0: it was not full */
+	u64 full_since; /* TSC: the front guest's ring had no room; 0: it has */
 };
 
 struct monitor {

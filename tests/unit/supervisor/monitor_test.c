@@ -450,14 +450,14 @@ static void record(u32 index, u32 vcpu, u64 port)
 
 static void trace(void **state)
 {
-	const char *answer;
+	char answer[256];
 
 	(void)state;
 	assert_string_equal(does("trace dump"), ""); /* no exit yet */
 	record(0, vcpu_trace_id(1, 3), 0x3f8);
 	record(63, vcpu_trace_id(7, 0), 0x80);
 	fake_root.cpu.exits.next = (u8)(2 * EXIT_RECORD_WORDS);
-	answer = does("trace dump");
+	strcpy(answer, does("trace dump"));
 	assert_string_equal(answer,
 			    "CPU 0     1000 us ago: VM (gone) vCPU 0: io out port 80, 1 bytes\r\n"
 			    "CPU 0     1000 us ago: VM two vCPU 3: io out port 3f8, 1 bytes\r\n");
