@@ -7,10 +7,18 @@
 #include "lib/ring3/ring3.h"
 #include "supervisor/supervisor.h"
 
-#define PUT_BYTES   8U
-#define LINE_BYTES  (LOG_TEXT_MAX + 1)
-#define BURST_BYTES 256U /* of one guest before the next has its turn */
-#define PUT_WAIT_MS 1
+#define PUT_BYTES  8U
+#define LINE_BYTES (LOG_TEXT_MAX + 1)
+/* Of one guest before the next has its turn: when its line ends, or in its middle. */
+#define TURN_BYTES     256U
+#define TURN_BYTES_MAX 1024U
+#define PUT_WAIT_MS    1
+
+/* What happens meanwhile is kept for the main loop. */
+static void transmitter_wait(struct supervisor *s)
+{
+	s->notified |= syscall1(SYSCALL_wait, ring3_tsc() + tsc_of_ms(s, PUT_WAIT_MS));
+}
 
 /* To the serial port and, if it is the supervisor's own, the screen; waits for the transmitter. */
 static void put_all(struct supervisor *s, const char *text, size_t length, bool screen)
@@ -25,8 +33,7 @@ static void put_all(struct supervisor *s, const char *text, size_t length, bool 
 		text += taken;
 		length -= taken;
 		if (taken == 0)
-			s->notified |=
-				syscall1(SYSCALL_wait, ring3_tsc() + tsc_of_ms(s, PUT_WAIT_MS));
+			transmitter_wait(s);
 	}
 }
 
@@ -75,13 +82,16 @@ void console_echo(struct supervisor *s, const char *text, size_t length)
 	put_all(s, text, length, true);
 }
 
-static void line_begin(struct supervisor *s, u32 index)
+/* Whether something had to be written before the guest's bytes. */
+static bool line_begin(struct supervisor *s, u32 index)
 {
 	const char *name = s->guest[index].config->name;
+	bool ended = s->console.in_line && s->console.line_owner != index;
+	bool named = (ended || !s->console.in_line) && index != s->front;
 
-	if (s->console.line_owner != index)
+	if (ended)
 		console_end_line(s);
-	if (!s->console.in_line && index != s->front) {
+	if (named) {
 		put_all(s, "[", 1, false);
 		put_all(s, name, strlen(name), false);
 		put_all(s, "] ", 2, false);
@@ -89,46 +99,67 @@ static void line_begin(struct supervisor *s, u32 index)
 	s->console.line_owner = index;
 	s->console.in_line = true;
 	s->console.guest_spoke = ring3_tsc();
+	return ended || named;
 }
 
-/* A few bytes of a ring, to the end of a line if it is not the front guest's; how many. */
-static u32 bytes_pack(const struct ring *ring, u32 used, bool by_lines, u64 *packed, u8 *last)
+/* A few bytes of a ring, to the end of a line if there are others; how many. */
+static u32 bytes_take(const struct ring *ring, u32 used, bool by_lines, char *bytes)
 {
 	u32 count = 0;
 
-	*packed = 0;
 	while (count < PUT_BYTES && count < used) {
-		*last = ring->data[(ring->tail + count) % RING_BYTES];
-		*packed |= (u64)*last << (8 * count++);
-		if (by_lines && *last == '\n')
+		bytes[count] = (char)ring->data[(ring->tail + count) % RING_BYTES];
+		if (bytes[count++] == '\n' && by_lines)
 			break;
 	}
 	return count;
 }
 
-/* Writes what the transmitter takes now. True: the guest has more. */
-static bool output_pump(struct supervisor *s, u32 index)
+enum output { OUTPUT_EMPTY, OUTPUT_MORE, OUTPUT_BUSY };
+
+/* Writes some of what a guest has; OUTPUT_BUSY: the transmitter takes nothing now. */
+static enum output bytes_move(struct supervisor *s, u32 index, struct ring *ring)
+{
+	u32 used = ring_used(ring);
+	char bytes[PUT_BYTES];
+	u32 count = bytes_take(ring, used, s->guest_count > 1, bytes);
+	u64 packed = 0, taken = count;
+
+	if (used == 0)
+		return OUTPUT_EMPTY;
+	if (line_begin(s, index)) {
+		put_all(s, bytes, count, false); /* or nothing but beginnings might get through */
+	} else {
+		memcpy(&packed, bytes, count);
+		taken = syscall2(SYSCALL_console_put, packed, count);
+	}
+	if (taken == 0)
+		return OUTPUT_BUSY;
+	s->console.in_line = bytes[taken - 1] != '\n';
+	__atomic_store_n(&ring->tail, ring->tail + (u32)taken, __ATOMIC_RELEASE);
+	s->console.written += (u32)taken;
+	return OUTPUT_MORE;
+}
+
+static bool turn_is_over(const struct console *c)
+{
+	return c->written >= (c->in_line ? TURN_BYTES_MAX : TURN_BYTES);
+}
+
+/* The turn of a guest, or its rest. */
+static enum output output_pump(struct supervisor *s, u32 index)
 {
 	struct ring *ring = &guest_channel(&s->guest[index])->from_guest;
-	u32 moved = 0, used;
+	u32 before = s->console.written;
+	enum output state = OUTPUT_MORE;
 
-	while ((used = ring_used(ring)) > 0 && moved < BURST_BYTES) {
-		u64 packed, taken;
-		u32 count;
-		u8 last = 0;
-
-		line_begin(s, index);
-		count = bytes_pack(ring, used, index != s->front, &packed, &last);
-		taken = syscall2(SYSCALL_console_put, packed, count);
-		if (taken == 0)
-			break;
-		s->console.in_line = taken < count || last != '\n';
-		__atomic_store_n(&ring->tail, ring->tail + (u32)taken, __ATOMIC_RELEASE);
-		moved += (u32)taken;
-	}
-	if (moved > 0)
+	while (state == OUTPUT_MORE && !turn_is_over(&s->console))
+		state = bytes_move(s, index, ring);
+	if (s->console.written > before)
 		syscall1(SYSCALL_notify, s->guest[index].number);
-	return ring_used(ring) > 0;
+	if (state != OUTPUT_BUSY)
+		s->console.written = 0;
+	return state;
 }
 
 void console_drain(struct supervisor *s, const struct guest *g)
@@ -136,8 +167,16 @@ void console_drain(struct supervisor *s, const struct guest *g)
 	const struct ring *ring = &guest_channel(g)->from_guest;
 	u32 first = ring->tail;
 
-	while (output_pump(s, (u32)(g - s->guest)) && ring->tail - first < RING_BYTES)
-		;
+	s->console.written = 0;
+	for (;;) {
+		enum output state = output_pump(s, (u32)(g - s->guest));
+
+		if (state == OUTPUT_EMPTY || ring->tail - first >= RING_BYTES)
+			break;
+		if (state == OUTPUT_BUSY)
+			transmitter_wait(s);
+	}
+	s->console.written = 0;
 }
 
 bool console_pump(struct supervisor *s)
@@ -145,8 +184,17 @@ bool console_pump(struct supervisor *s)
 	bool more = false;
 
 	for (u32 i = 0; i < s->guest_count; i++) {
-		if (guest_exists(&s->guest[i]))
-			more |= output_pump(s, i);
+		u32 index = (s->console.turn + i) % s->guest_count;
+		enum output state;
+
+		if (!guest_exists(&s->guest[index]))
+			continue;
+		state = output_pump(s, index);
+		if (state == OUTPUT_BUSY) { /* for everybody: its turn goes on when there is room */
+			s->console.turn = index;
+			return true;
+		}
+		more |= state == OUTPUT_MORE;
 	}
 	return more;
 }

@@ -44,6 +44,8 @@ struct console {
 	bool in_line;	 /* the last line on the port is unfinished */
 	u32 line_owner;	 /* whose it is */
 	u64 guest_spoke; /* TSC of the last output of any guest */
+	u32 turn;	 /* the guest that may write first */
+	u32 written;	 /* bytes, in its turn */
 };
 
 struct input {
