@@ -55,6 +55,7 @@ impostor_text:
 	jmp 1b
 #elif defined(GUEST_COUNT)
 	/* Counts on the console, a line now and then; and shows what is typed. */
+	sti /* Bochs' AMD processors would keep the host's out too; no device interrupts here */
 	xor %ebx, %ebx
 1:	mov $0x3fd, %dx
 	in %dx, %al
