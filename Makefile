@@ -32,7 +32,7 @@ CORE_PURE := $(wildcard core/boot/boot_info.c core/cpu/timer.c core/mem/frames.c
               core/vmx/*.c)
 PURE_SRC := $(filter-out lib/base/string.c lib/ring3/%,$(LIB_SRC)) \
             $(call find,vmm/dev,*.c) $(call find,vmm/emul,*.c) $(call find,vmm/board,*.c) \
-            $(call find,vmm/load,*.c) $(CORE_PURE)
+            $(call find,vmm/load,*.c) $(filter-out supervisor/main.c,$(call find,supervisor,*.c)) $(CORE_PURE)
 
 objs     = $(patsubst %,$(B)/$(1)/%.o,$(2))
 

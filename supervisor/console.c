@@ -1,22 +1,27 @@
 /*
- * One serial port, many guests: the front guest's bytes pass unchanged; lines of the others carry
- * their VM's name.
+ * One serial port, many speakers: the front guest's bytes pass unchanged; lines of the others carry
+ * their VM's name. What the supervisor says stands in lines of its own.
  */
-#include "lib/abi/layout.h"
 #include "lib/base/format.h"
 #include "lib/base/string.h"
 #include "lib/ring3/ring3.h"
 #include "supervisor/supervisor.h"
 
-#define PUT_BYTES   8U
-#define LINE_BYTES  (LOG_TEXT_MAX + 1)
-#define BURST_BYTES 256U /* of one guest before the next has its turn */
+#define PUT_BYTES  8U
+#define LINE_BYTES (LOG_TEXT_MAX + 1)
+/* Of one guest before the next has its turn: when its line ends, or in its middle. */
+#define TURN_BYTES     256U
+#define TURN_BYTES_MAX 1024U
+#define PUT_WAIT_MS    1
 
-static bool at_line_start = true;
-static u32 line_owner; /* guest whose line is unfinished on the console */
+/* What happens meanwhile is kept for the main loop. */
+static void transmitter_wait(struct supervisor *s)
+{
+	s->notified |= syscall1(SYSCALL_wait, ring3_tsc() + tsc_of_ms(s, PUT_WAIT_MS));
+}
 
-/* Waits for the transmitter: for the supervisor's own lines only. */
-static void put_all(const char *text, size_t length)
+/* To the serial port and, if it is the supervisor's own, the screen; waits for the transmitter. */
+static void put_all(struct supervisor *s, const char *text, size_t length, bool screen)
 {
 	while (length > 0) {
 		u64 packed = 0;
@@ -24,10 +29,20 @@ static void put_all(const char *text, size_t length)
 		u64 taken;
 
 		memcpy(&packed, text, count);
-		taken = syscall2(SYSCALL_console_put, packed, count);
+		taken = syscall3(SYSCALL_console_put, packed, count, screen);
 		text += taken;
 		length -= taken;
+		if (taken == 0)
+			transmitter_wait(s);
 	}
+}
+
+void console_end_line(struct supervisor *s)
+{
+	/* The screen shows nothing of guests' lines. */
+	if (s->console.in_line)
+		put_all(s, "\r\n", 2, s->console.line_owner == MONITOR);
+	s->console.in_line = false;
 }
 
 void console_line(struct supervisor *s, const char *text, ...)
@@ -36,88 +51,115 @@ void console_line(struct supervisor *s, const char *text, ...)
 	va_list args;
 	size_t length;
 
-	(void)s;
 	va_start(args, text);
 	length = format_va(line, sizeof(line), text, args);
 	va_end(args);
-	if (!at_line_start)
-		put_all("\r\n", 2);
+	console_end_line(s);
 	/* Through the core's log: to the serial port and to the screen. */
 	syscall2(SYSCALL_log, (u64)line, length);
-	at_line_start = true;
 }
 
-static void line_begin(const struct supervisor *s, u32 index)
+void console_say(struct supervisor *s, const char *text, ...)
 {
-	if (!at_line_start && line_owner != index) {
-		put_all("\r\n", 2);
-		at_line_start = true;
-	}
-	if (at_line_start && s->guest_count > 1 && index != s->front) {
-		const char *name = s->guest[index].config->name;
+	char line[CONSOLE_SAY_BYTES];
+	va_list args;
+	size_t length;
 
-		put_all("[", 1);
-		put_all(name, strlen(name));
-		put_all("] ", 2);
-	}
-	line_owner = index;
+	va_start(args, text);
+	length = format_va(line, sizeof(line), text, args);
+	va_end(args);
+	console_end_line(s);
+	put_all(s, line, length, true);
+	put_all(s, "\r\n", 2, true);
 }
 
-/* Writes what the transmitter takes now. True: the guest has more. */
-static bool output_pump(struct supervisor *s, u32 index)
+void console_echo(struct supervisor *s, const char *text, size_t length)
+{
+	if (s->console.line_owner != MONITOR)
+		console_end_line(s);
+	s->console.line_owner = MONITOR;
+	s->console.in_line = true;
+	put_all(s, text, length, true);
+}
+
+/* Whether something had to be written before the guest's bytes. */
+static bool line_begin(struct supervisor *s, u32 index)
+{
+	const char *name = s->guest[index].config->name;
+	bool ended = s->console.in_line && s->console.line_owner != index;
+	bool named = (ended || !s->console.in_line) && index != s->front;
+
+	if (ended)
+		console_end_line(s);
+	if (named) {
+		put_all(s, "[", 1, false);
+		put_all(s, name, strlen(name), false);
+		put_all(s, "] ", 2, false);
+	}
+	s->console.line_owner = index;
+	s->console.in_line = true;
+	s->console.guest_spoke = ring3_tsc();
+	return ended || named;
+}
+
+/* A few bytes of a ring, to the end of a line if there are others; how many. */
+static u32 bytes_take(const struct ring *ring, u32 used, bool by_lines, char *bytes)
+{
+	u32 count = 0;
+
+	while (count < PUT_BYTES && count < used) {
+		bytes[count] = (char)ring->data[(ring->tail + count) % RING_BYTES];
+		if (bytes[count++] == '\n' && by_lines)
+			break;
+	}
+	return count;
+}
+
+enum output { OUTPUT_EMPTY, OUTPUT_MORE, OUTPUT_BUSY };
+
+/* Writes some of what a guest has; OUTPUT_BUSY: the transmitter takes nothing now. */
+static enum output bytes_move(struct supervisor *s, u32 index, struct ring *ring)
+{
+	u32 used = ring_used(ring);
+	char bytes[PUT_BYTES];
+	u32 count = bytes_take(ring, used, s->guest_count > 1, bytes);
+	u64 packed = 0, taken = count;
+
+	if (used == 0)
+		return OUTPUT_EMPTY;
+	if (line_begin(s, index)) {
+		put_all(s, bytes, count, false); /* or nothing but beginnings might get through */
+	} else {
+		memcpy(&packed, bytes, count);
+		taken = syscall2(SYSCALL_console_put, packed, count);
+	}
+	if (taken == 0)
+		return OUTPUT_BUSY;
+	s->console.in_line = bytes[taken - 1] != '\n';
+	__atomic_store_n(&ring->tail, ring->tail + (u32)taken, __ATOMIC_RELEASE);
+	s->console.written += (u32)taken;
+	return OUTPUT_MORE;
+}
+
+static bool turn_is_over(const struct console *c)
+{
+	return c->written >= (c->in_line ? TURN_BYTES_MAX : TURN_BYTES);
+}
+
+/* The turn of a guest, or its rest. */
+static enum output output_pump(struct supervisor *s, u32 index)
 {
 	struct ring *ring = &guest_channel(&s->guest[index])->from_guest;
-	u32 moved = 0;
+	u32 before = s->console.written;
+	enum output state = OUTPUT_MORE;
 
-	while (ring_used(ring) > 0 && moved < BURST_BYTES) {
-		u32 tail = ring->tail;
-		u32 count = 0;
-		u64 packed = 0, taken;
-
-		line_begin(s, index);
-		while (count < PUT_BYTES && count < ring_used(ring)) {
-			u8 byte = ring->data[(tail + count) % RING_BYTES];
-
-			packed |= (u64)byte << (8 * count++);
-			at_line_start = byte == '\n';
-			if (at_line_start && s->guest_count > 1)
-				break;
-		}
-		taken = syscall2(SYSCALL_console_put, packed, count);
-		if (taken < count)
-			at_line_start = false;
-		__atomic_store_n(&ring->tail, tail + (u32)taken, __ATOMIC_RELEASE);
-		moved += (u32)taken;
-		if (taken == 0)
-			break;
-	}
-	if (moved > 0)
+	while (state == OUTPUT_MORE && !turn_is_over(&s->console))
+		state = bytes_move(s, index, ring);
+	if (s->console.written > before)
 		syscall1(SYSCALL_notify, s->guest[index].number);
-	return ring_used(ring) > 0;
-}
-
-/*
- * Bytes for the front guest; what comes while nobody runs there is dropped. True: its ring is full,
- * and the rest stays in the port until the guest has read.
- */
-static bool input_pump(struct supervisor *s)
-{
-	struct guest *g = &s->guest[s->front];
-	bool running = g->life == VM_RUNNING;
-	struct ring *ring = running ? &guest_channel(g)->to_guest : NULL;
-	bool moved = false, full = false;
-
-	while (!(full = running && ring_used(ring) >= RING_BYTES)) {
-		u64 byte = syscall1(SYSCALL_console_get, 0);
-
-		if (byte == ~0ULL)
-			break;
-		if (running)
-			moved |= ring_put(ring, (u8)byte);
-	}
-	if (moved)
-		syscall1(SYSCALL_notify, g->number);
-	return full;
+	if (state != OUTPUT_BUSY)
+		s->console.written = 0;
+	return state;
 }
 
 void console_drain(struct supervisor *s, const struct guest *g)
@@ -125,17 +167,34 @@ void console_drain(struct supervisor *s, const struct guest *g)
 	const struct ring *ring = &guest_channel(g)->from_guest;
 	u32 first = ring->tail;
 
-	while (output_pump(s, (u32)(g - s->guest)) && ring->tail - first < RING_BYTES)
-		;
+	s->console.written = 0;
+	for (;;) {
+		enum output state = output_pump(s, (u32)(g - s->guest));
+
+		if (state == OUTPUT_EMPTY || ring->tail - first >= RING_BYTES)
+			break;
+		if (state == OUTPUT_BUSY)
+			transmitter_wait(s);
+	}
+	s->console.written = 0;
 }
 
 bool console_pump(struct supervisor *s)
 {
-	bool more = input_pump(s);
+	bool more = false;
 
 	for (u32 i = 0; i < s->guest_count; i++) {
-		if (s->guest[i].life == VM_RUNNING)
-			more |= output_pump(s, i);
+		u32 index = (s->console.turn + i) % s->guest_count;
+		enum output state;
+
+		if (!guest_exists(&s->guest[index]))
+			continue;
+		state = output_pump(s, index);
+		if (state == OUTPUT_BUSY) { /* for everybody: its turn goes on when there is room */
+			s->console.turn = index;
+			return true;
+		}
+		more |= state == OUTPUT_MORE;
 	}
 	return more;
 }

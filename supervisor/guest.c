@@ -1,116 +1,49 @@
-/* Starting, watching and restarting of one VM. */
-#include "lib/abi/layout.h"
+/* Starting, watching and ending of one VM. */
 #include "lib/base/format.h"
 #include "lib/base/string.h"
 #include "lib/ring3/ring3.h"
+#include "supervisor/restart.h"
 #include "supervisor/supervisor.h"
 
-/* Restarts on failure stop after this many: a guest that cannot start must not try for ever. */
-#define RESTARTS_ON_FAILURE 5
-/* A VM that ends as soon as it starts must not keep the processor with being made. */
-#define RESTART_PAUSE_MS 1000
+/* How long a guest may take to shut down. */
+#define STOP_MS 60000
 
-/* The boot module of a manifest file: named "file:N", with the size the manifest says. */
-static enum err module_find(const struct supervisor *s, u32 file, u32 *index, u64 *bytes)
+static u64 ms_since(const struct supervisor *s, u64 tsc)
 {
-	struct module_info info = { 0 };
-	char name[MODULE_NAME_BYTES];
-
-	*index = MANIFEST_NO_FILE;
-	*bytes = 0;
-	if (file == MANIFEST_NO_FILE)
-		return ERR_OK;
-	format(name, sizeof(name), "file:%u", file);
-	for (u32 i = 0; syscall2(SYSCALL_module_info, i, (u64)&info) == ERR_OK; i++) {
-		if (strcmp(info.name, name) != 0)
-			continue;
-		if (info.bytes != s->manifest.files[file].bytes) {
-			ring3_log("error: boot module %s has %lu bytes, the manifest says %lu",
-				  name, info.bytes, s->manifest.files[file].bytes);
-			return ERR_BAD_FORMAT;
-		}
-		*index = i;
-		*bytes = info.bytes;
-		return ERR_OK;
-	}
-	ring3_log("error: boot module %s is missing: the boot loader did not load it", name);
-	return ERR_NOT_FOUND;
+	return (ring3_tsc() - tsc) / s->machine.tsc_khz;
 }
 
-static enum err memory_add(u32 number)
+static void restart_plan(struct supervisor *s, struct guest *g, enum guest_end end, u64 ran_ms)
 {
-	u64 err;
+	u64 delay = restart_delay(g->config->restart, end, ran_ms, &g->failures);
 
-	do {
-		err = syscall1(SYSCALL_vm_ram_add, number);
-	} while (err == ERR_AGAIN);
-	return (enum err)err;
+	if (delay == RESTART_NEVER)
+		return;
+	g->life = VM_WAITING;
+	g->due = ring3_tsc() + tsc_of_ms(s, delay);
+	if (end == GUEST_END_FAILURE)
+		console_line(s, "VM %s: failure %u in a row, starts again in %lu s",
+			     g->config->name, g->failures, delay / 1000);
 }
 
-static void channel_fill(const struct supervisor *s, const struct guest *g, u64 kernel_bytes,
-			 u64 initrd_bytes)
+void guest_start(struct supervisor *s, struct guest *g)
 {
-	struct channel_config *config = &guest_channel(g)->config;
-
-	config->vm = *g->config;
-	config->kernel_bytes = kernel_bytes;
-	config->initrd_bytes = initrd_bytes;
-	config->wall_clock_s = s->machine.wall_clock_s;
-	config->tsc_start = s->machine.tsc_start;
-	config->tsc_khz = s->machine.tsc_khz;
-}
-
-/* Its threads may be running on other processors, which have to let go of them first. */
-static void vm_destroy(u64 number)
-{
-	while (syscall1(SYSCALL_vm_destroy, number) == ERR_AGAIN)
-		syscall1(SYSCALL_wait, 0);
-}
-
-static enum err vm_make(struct supervisor *s, struct guest *g)
-{
-	struct vm_request request = {
-		.memory_bytes = g->config->memory_bytes,
-		.cpus = g->config->cpus,
-	};
-	u64 kernel_bytes, initrd_bytes;
-	enum err err;
-
-	memcpy(request.name, g->config->name, sizeof(request.name));
-	err = module_find(s, g->config->kernel, &request.kernel_module, &kernel_bytes);
-	if (!err)
-		err = module_find(s, g->config->initrd, &request.initrd_module, &initrd_bytes);
-	if (!err)
-		err = (enum err)syscall2(SYSCALL_vm_create, (u64)&request, (u64)&g->number);
-	if (err)
-		return err;
-	err = memory_add(g->number);
-	if (!err) {
-		channel_fill(s, g, kernel_bytes, initrd_bytes);
-		err = (enum err)syscall1(SYSCALL_vm_start, g->number);
-	}
-	if (err)
-		vm_destroy(g->number);
-	return err;
-}
-
-enum err guest_start(struct supervisor *s, struct guest *g)
-{
+	struct machine_info now = { 0 };
 	enum err err = vm_make(s, g);
 
-	if (err) {
-		struct machine_info now = { 0 };
-
-		syscall1(SYSCALL_machine_info, (u64)&now);
-		ring3_log("error: VM %s does not start: %s (it wants %lu MiB, %lu MiB are free)",
-			  g->config->name, err_name(err), g->config->memory_bytes / MIB,
-			  now.memory_free / MIB);
-		g->life = VM_ENDED;
-		return err;
+	g->stopping = false;
+	g->failed = err != ERR_OK;
+	g->life = err ? VM_OFF : VM_RUNNING;
+	if (!err) {
+		g->started = ring3_tsc();
+		return;
 	}
-	g->started = ring3_tsc();
-	g->life = VM_RUNNING;
-	return ERR_OK;
+	syscall1(SYSCALL_machine_info, (u64)&now);
+	console_line(s, "error: VM %s does not start: %s (it wants %lu MiB, %lu MiB are free)",
+		     g->config->name, err_name(err), g->config->memory_bytes / MIB,
+		     now.memory_free / MIB);
+	if (err == ERR_NO_MEMORY) /* which another VM may give back */
+		restart_plan(s, g, GUEST_END_FAILURE, 0);
 }
 
 /* How the VM ended, in the words that tools and people read. */
@@ -137,66 +70,111 @@ static void end_describe(const struct guest *g, enum process_status status, char
 		format(out, bytes, "crash: %s", reason);
 }
 
-static bool end_is_failure(const struct guest *g, enum process_status status)
+static enum guest_end end_kind(const struct guest *g, enum process_status status)
 {
-	u32 end = guest_channel(g)->end;
+	const struct vm_channel *channel = guest_channel(g);
 
 	if (status == PROCESS_KILLED)
-		return true;
-	if (end == VM_END_TEST)
-		return guest_channel(g)->status != 0;
-	return end != VM_END_POWER_OFF && end != VM_END_RESET;
+		return GUEST_END_FAILURE;
+	if (channel->end == VM_END_TEST)
+		return channel->status ? GUEST_END_FAILURE : GUEST_END_IN_ORDER;
+	if (channel->end == VM_END_RESET)
+		return GUEST_END_RESET;
+	return channel->end == VM_END_POWER_OFF ? GUEST_END_IN_ORDER : GUEST_END_FAILURE;
 }
 
-static bool wants_restart(const struct guest *g, bool failed, bool reset)
+/* Gives everything back that the VM used. */
+static void vm_end(struct supervisor *s, struct guest *g)
 {
-	if (reset || g->config->restart == MANIFEST_RESTART_ALWAYS)
-		return true;
-	return g->config->restart == MANIFEST_RESTART_ON_FAILURE && failed &&
-	       g->restarts < RESTARTS_ON_FAILURE;
-}
-
-u64 guest_restart_time(const struct supervisor *s, const struct guest *g)
-{
-	return g->started + s->machine.tsc_khz * RESTART_PAUSE_MS;
-}
-
-static void restart_when_due(struct supervisor *s, struct guest *g)
-{
-	if (ring3_tsc() < guest_restart_time(s, g))
-		return;
-	console_line(s, "VM %s: starting again", g->config->name);
-	g->failed = guest_start(s, g) != ERR_OK;
+	console_drain(s, g); /* what the guest said last comes before how it ended */
+	totals_take(g, &g->last);
+	g->life = VM_OFF;
+	vm_unmake(g->number);
 }
 
 static void end_handle(struct supervisor *s, struct guest *g, enum process_status status)
 {
+	enum guest_end end = end_kind(g, status);
 	char how[CHANNEL_REASON_BYTES + 16];
-	bool failed, reset;
 
-	console_drain(s, g); /* what the guest said last comes before how it ended */
 	end_describe(g, status, how, sizeof(how));
-	failed = end_is_failure(g, status);
-	reset = status == PROCESS_EXITED && guest_channel(g)->end == VM_END_RESET;
+	vm_end(s, g);
 	console_line(s, "VM %s ended: %s", g->config->name, how);
 	report_exits(s, g);
-	g->life = VM_ENDED;
-	vm_destroy(g->number);
-	g->failed = failed;
-	if (wants_restart(g, failed, reset)) {
-		g->restarts += failed;
-		g->life = VM_WAITING;
-	}
+	g->failed = end == GUEST_END_FAILURE;
+	if (!g->stopping)
+		restart_plan(s, g, end, ms_since(s, g->started));
 }
 
 void guest_check(struct supervisor *s, struct guest *g)
 {
-	if (g->life == VM_RUNNING) {
-		u64 status = syscall1(SYSCALL_vm_status, g->number);
+	u64 status;
 
+	if (guest_exists(g)) {
+		status = syscall1(SYSCALL_vm_status, g->number);
 		if (status != PROCESS_RUNNING)
 			end_handle(s, g, (enum process_status)status);
 	}
-	if (g->life == VM_WAITING)
-		restart_when_due(s, g);
+	if (ring3_tsc() < guest_wake_time(g))
+		return;
+	if (g->life == VM_WAITING) {
+		console_line(s, "VM %s: starting again", g->config->name);
+		guest_start(s, g);
+	} else {
+		console_line(s, "VM %s did not shut down within %u s", g->config->name,
+			     STOP_MS / 1000);
+		guest_kill(s, g);
+	}
+}
+
+u64 guest_wake_time(const struct guest *g)
+{
+	return g->life == VM_WAITING || (guest_exists(g) && g->stopping) ? g->due : WAIT_FOREVER;
+}
+
+void guest_pause(struct supervisor *s, struct guest *g, bool paused)
+{
+	syscall2(SYSCALL_vm_pause, g->number, paused);
+	g->life = paused ? VM_PAUSED : VM_RUNNING;
+	console_line(s, "VM %s: %s", g->config->name, paused ? "paused" : "resumed");
+}
+
+void guest_button(struct guest *g)
+{
+	guest_channel(g)->button++;
+	syscall1(SYSCALL_notify, g->number);
+}
+
+void guest_stop(struct supervisor *s, struct guest *g)
+{
+	if (g->life == VM_WAITING) {
+		g->life = VM_OFF;
+		console_line(s, "VM %s: will not be started again", g->config->name);
+		return;
+	}
+	if (g->life == VM_PAUSED)
+		guest_pause(s, g, false);
+	if (g->stopping) /* the time runs since it was asked first */
+		return;
+	g->stopping = true;
+	g->due = ring3_tsc() + tsc_of_ms(s, STOP_MS);
+	guest_button(g);
+	console_line(s, "VM %s: power button pressed; it has %u s to shut down", g->config->name,
+		     STOP_MS / 1000);
+}
+
+void guest_kill(struct supervisor *s, struct guest *g)
+{
+	if (guest_exists(g))
+		vm_end(s, g);
+	g->life = VM_OFF;
+	g->failed = false;
+	console_line(s, "VM %s: killed", g->config->name);
+}
+
+void guest_reset(struct supervisor *s, struct guest *g)
+{
+	vm_end(s, g);
+	console_line(s, "VM %s: reset", g->config->name);
+	guest_start(s, g);
 }

@@ -85,6 +85,8 @@ void screen_put(u8 byte)
 		column = 0;
 	} else if (byte == '\n') {
 		line_feed();
+	} else if (byte == '\b') {
+		column -= column > 0;
 	} else {
 		if (column == columns)
 			line_feed();

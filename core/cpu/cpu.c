@@ -219,7 +219,7 @@ void cpu_init(struct cpu *cpu)
 	timer_init(&cpu->slice, NULL);
 	timer_init(&cpu->nudge, NULL);
 	cpu->queue.floor = QUEUE_FLOOR_FIRST;
-	cpu->spent = &cpu->idle_tsc;
+	cpu->spent = &cpu->info.idle_tsc;
 	cpu->booked = rdtsc();
 }
 

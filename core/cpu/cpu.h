@@ -5,7 +5,7 @@
 #include "core/cpu/offsets.h"
 #include "core/cpu/timer.h"
 #include "core/sched/queue.h"
-#include "core/trace/exit_trace.h"
+#include "lib/abi/syscall.h"
 #include "lib/base/types.h"
 
 #define CPU_MAX 64
@@ -43,9 +43,8 @@ struct cpu {
 	struct tss *tss;
 	void *virt; /* the vendor back end's per-CPU data */
 	u64 gdt[8];
-	struct exit_trace exits; /* own */
-	/* Own, in ticks of the TSC: what is spent now and up to when it is booked; two totals. */
-	u64 *spent, booked, idle_tsc, supervisor_tsc;
+	struct cpu_info info; /* own */
+	u64 *spent, booked;   /* own: what time is spent on now, and the TSC up to which it is booked */
 };
 
 static_assert(offsetof(struct cpu, self) == CPU_SELF, "trap.S");

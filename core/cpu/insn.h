@@ -36,11 +36,17 @@ static inline void wrmsr(u32 index, u64 value)
 			 : "memory");
 }
 
+/* As it comes, for who stores it at once. */
+static inline void rdtsc_halves(u32 *low, u32 *high)
+{
+	__asm__ volatile("rdtsc" : "=a"(*low), "=d"(*high));
+}
+
 static inline u64 rdtsc(void)
 {
 	u32 low, high;
 
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	rdtsc_halves(&low, &high);
 	return (u64)high << 32 | low;
 }
 

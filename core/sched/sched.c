@@ -419,7 +419,7 @@ static struct thread *pick(struct cpu *cpu)
 	if (thread && !cpu->resched)
 		return thread;
 	time_book(cpu);
-	cpu->spent = &cpu->idle_tsc;
+	cpu->spent = &cpu->info.idle_tsc;
 	cpu->resched = cpu->yields = false;
 	cpu->current = NULL;
 	if (thread) {
@@ -460,15 +460,16 @@ void sched_run(void)
 {
 	struct cpu *cpu = this_cpu();
 
+	cpu->booked = rdtsc(); /* what came before was nobody's */
 	for (;;) {
 		struct thread *thread = pick(cpu);
 
 		if (thread->in_guest) {
-			cpu->spent = &thread->vcpu->counters->guest_tsc;
+			cpu->spent = &thread->vcpu->counters->run_tsc;
 			engine_run(thread->vcpu);
 		} else {
 			cpu->spent = thread->vcpu ? &thread->vcpu->counters->vmm_tsc
-						  : &cpu->supervisor_tsc;
+						  : &cpu->info.supervisor_tsc;
 			run_ring3(thread);
 		}
 		time_book(cpu);

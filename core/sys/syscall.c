@@ -5,6 +5,7 @@
 #include "core/boot/boot_info.h"
 #include "core/boot/clock.h"
 #include "core/boot/machine.h"
+#include "core/boot/screen.h"
 #include "core/cpu/apic.h"
 #include "core/cpu/cpu.h"
 #include "core/cpu/insn.h"
@@ -16,6 +17,7 @@
 #include "core/virt/engine.h"
 #include "core/virt/state_check.h"
 #include "lib/abi/layout.h"
+#include "lib/base/format.h"
 
 enum caller { ANY, VMM, SUPERVISOR };
 
@@ -261,15 +263,17 @@ static u64 sys_console_get(struct thread *t, u64 a, u64 b, u64 c)
 	return there ? byte : ~0ULL;
 }
 
-static u64 sys_console_put(struct thread *t, u64 packed, u64 count, u64 c)
+static u64 sys_console_put(struct thread *t, u64 packed, u64 count, u64 screen)
 {
 	u8 bytes[sizeof(packed)];
 	u32 taken;
 
-	(void)t, (void)c;
+	(void)t;
 	__builtin_memcpy(bytes, &packed, sizeof(bytes));
 	spin_lock(&log_lock);
 	taken = serial_write(bytes, (u32)min_u64(count, sizeof(bytes)));
+	for (u32 i = 0; screen && i < taken; i++)
+		screen_put(bytes[i]);
 	spin_unlock(&log_lock);
 	return taken;
 }
@@ -287,6 +291,7 @@ static u64 sys_machine_info(struct thread *t, u64 out, u64 b, u64 c)
 	};
 
 	(void)b, (void)c;
+	format(info.root_mode, sizeof(info.root_mode), "%s", backend->name);
 	return user_write(t->process, out, &info, sizeof(info)) ? ERR_OK : ERR_FAULT;
 }
 
@@ -296,10 +301,44 @@ static u64 sys_machine_off(struct thread *t, u64 end, u64 b, u64 c)
 	machine_off(end == 0 ? MACHINE_DONE : end == 1 ? MACHINE_VM_FAILED : MACHINE_REFUSED);
 }
 
+static u64 sys_vm_pause(struct thread *t, u64 number, u64 paused, u64 c)
+{
+	struct vm *vm = vm_find(number);
+
+	(void)t, (void)c;
+	if (vm)
+		sched_pause(vm->process, paused != 0);
+	return vm ? ERR_OK : ERR_NOT_FOUND;
+}
+
+static u64 sys_log_read(struct thread *t, u64 at, u64 b, u64 c)
+{
+	struct log_part part = { 0 };
+
+	(void)b, (void)c;
+	if (!user_read(t->process, at, &part.from, sizeof(part.from)))
+		return ERR_FAULT;
+	part.bytes = log_read(&part.from, part.text, sizeof(part.text));
+	return user_write(t->process, at, &part, sizeof(part)) ? ERR_OK : ERR_FAULT;
+}
+
+static u64 sys_cpu_info(struct thread *t, u64 index, u64 out, u64 c)
+{
+	struct cpu_info info;
+
+	(void)c;
+	if (index >= cpu_count)
+		return ERR_NOT_FOUND;
+	info = cpu_table[index]->info;
+	info.apic_id = cpu_table[index]->apic_id;
+	return user_write(t->process, out, &info, sizeof(info)) ? ERR_OK : ERR_FAULT;
+}
+
 /* Those that make, end or look at what processors share; other calls touch their own thread only.
  */
-#define is_locked(number)                                                \
-	((number) == SYSCALL_exit || (number) == SYSCALL_thread_start || \
+#define is_locked(number)                                                    \
+	((number) == SYSCALL_exit || (number) == SYSCALL_thread_start ||     \
+	 (number) == SYSCALL_vm_pause ||                                     \
 	 ((number) >= SYSCALL_vm_create && (number) <= SYSCALL_vm_destroy))
 
 static const struct {

@@ -5,6 +5,7 @@
 #include "core/cpu/insn.h"
 #include "core/cpu/serial.h"
 #include "core/mem/layout.h"
+#include "core/trace/exit_trace.h"
 #include "core/trace/log.h"
 #include "core/trace/symbols.h"
 #include "lib/base/assert.h"
@@ -83,7 +84,7 @@ static void report(const struct frame *frame, u64 tsc)
 {
 	log_error("this is a bug in the hypervisor; please report these lines");
 	log_error("last exits on CPU %u:", this_cpu()->index);
-	exit_trace_log(&this_cpu()->exits, EXITS_SHOWN, tsc);
+	exit_trace_log(&this_cpu()->info.exits, EXITS_SHOWN, tsc);
 	registers_dump(frame);
 	backtrace(frame);
 }

@@ -4,6 +4,7 @@
 #include "core/cpu/cpu.h"
 #include "core/cpu/insn.h"
 #include "core/sched/sched.h"
+#include "core/trace/exit_trace.h"
 #include "core/trace/log.h"
 #include "core/virt/events.h"
 #include "core/virt/resident.h"
@@ -281,15 +282,17 @@ static bool run_is_over(struct vcpu *v)
 void engine_run(struct vcpu *v)
 {
 	struct cpu *cpu = this_cpu();
+	u32 left = (u32)rdtsc(); /* since when the core runs and not the guest; never for long */
 
 	resident_load(v);
 	while (!cpu->resched && !(v->events && run_is_over(v))) {
 		enum verdict verdict;
 		u32 reason;
 
+		v->counters->core_tsc += (u32)rdtsc() - left;
 		backend->run(v);
 		reason = v->exit.reason;
-		exit_trace_add(&cpu->exits, v->trace_id, reason, v->exit.unknown.code);
+		left = exit_trace_add(&cpu->info.exits, v->trace_id, reason, v->exit.unknown.code);
 		v->counters->exits[reason]++;
 		if (v->events)
 			events_collect(v);
@@ -298,9 +301,10 @@ void engine_run(struct vcpu *v)
 			insn_done(v, v->exit.insn_length);
 		} else if (verdict == TO_VMM) {
 			leave_to_vmm(v);
-			return;
+			break;
 		}
 	}
+	v->counters->core_tsc += (u32)rdtsc() - left;
 }
 
 static void rflags_arith_set(struct vcpu *v, u64 rflags)

@@ -1,6 +1,7 @@
 /* System-call numbers and the structures they pass. */
 #pragma once
 
+#include "lib/abi/exit_trace.h"
 #include "lib/abi/manifest.h"
 #include "lib/abi/vcpu.h"
 
@@ -50,5 +51,23 @@ struct machine_info {
 	u64 tsc_start;
 	u64 memory_total, memory_free; /* bytes */
 	u32 cpus;
-	u32 quiet; /* 1: the option "quiet" stands on the core's command line */
+	u32 quiet;	    /* 1: the option "quiet" stands on the core's command line */
+	char root_mode[16]; /* how its processors run VMs: "AMD-V" or "VT-x" */
+};
+
+struct cpu_info {
+	u32 apic_id;
+	u32 pad;
+	u64 idle_tsc;		 /* ticks of the TSC that it had nothing to do */
+	u64 supervisor_tsc;	 /* that it spent on the supervisor */
+	struct exit_trace exits; /* the last ones */
+};
+
+#define LOG_PART_BYTES 496U
+
+/* A piece of the log, whose bytes are counted since boot. */
+struct log_part {
+	u64 from;  /* in: the first byte wanted; out: the first one after the piece */
+	u64 bytes; /* out: of text; 0: this was all */
+	char text[LOG_PART_BYTES];
 };

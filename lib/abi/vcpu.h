@@ -81,10 +81,12 @@ const char *vm_exit_name(u32 reason);
 struct vcpu_counters {
 	u64 exits[VM_EXIT_COUNT];
 	u64 to_vmm;   /* exits that the VMM had to handle */
-	/* TSC ticks, added when the thread changes between the two or loses the processor. */
-	u64 guest_tsc; /* in the guest, with the exits that the core handles itself */
-	u64 vmm_tsc;   /* in the VMM, with its system calls */
 	u64 injected; /* interrupts and exceptions given to the guest */
+	/* TSC ticks, added when the thread changes between the two or loses the processor ... */
+	u64 run_tsc; /* running the guest, with the exits that the core handles itself */
+	u64 vmm_tsc; /* in the VMM, with its system calls */
+	/* ... and these at each entry. */
+	u64 core_tsc; /* the core's part of run_tsc */
 };
 
 /* Access kinds of a second-stage fault. */

@@ -285,7 +285,7 @@ static void ring3(struct frame *f)
 
 	step();
 	demand(f == &boot_cpu.current->frame);
-	demand(p->status == PROCESS_RUNNING);
+	demand(p->status == PROCESS_RUNNING && !p->paused);
 	demand(fake_insn.cr3 == p->space.root.raw);
 	demand(f->rip < LAYOUT_USER_END && (f->cs & 3) == 3);
 	f->vector = VECTOR_KICK;
@@ -359,6 +359,7 @@ static void guest(struct vcpu *v)
 	step();
 	demand(fake_insn.cr3 == v->vm->process->space.root.raw);
 	demand(boot_cpu.resident == v && !v->parked && !v->init_pending);
+	demand(!v->vm->process->paused);
 	v->exit = (struct vm_exit){ 0 };
 	guest_exit(&v->exit);
 	what = take_u8();

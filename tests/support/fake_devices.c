@@ -2,6 +2,7 @@
 #include "tests/support/fake_devices.h"
 
 #include "core/boot/clock.h"
+#include "core/boot/screen.h"
 #include "core/cpu/apic.h"
 #include "core/cpu/serial.h"
 
@@ -47,6 +48,12 @@ u32 serial_write(const u8 *bytes, u32 count)
 		fake_devices.serial_output = bytes[i];
 	fake_devices.serial_count += count;
 	return count;
+}
+
+void screen_put(u8 byte)
+{
+	fake_devices.screen_output = byte;
+	fake_devices.screen_count++;
 }
 
 void serial_irq_enable(void)

@@ -12,6 +12,8 @@ struct fake_devices {
 	u8 serial_input;
 	u8 serial_output; /* the last byte */
 	u64 serial_count;
+	u8 screen_output; /* the last byte */
+	u64 screen_count;
 };
 
 extern struct fake_devices fake_devices;

@@ -19,7 +19,7 @@ void fake_insn_reset(void)
 {
 	fake_insn = (struct fake_insn){ .tsc = 1000000, .tsc_step = 1 };
 	boot_cpu = (struct cpu){ .self = &boot_cpu, .queue.floor = QUEUE_FLOOR_FIRST };
-	boot_cpu.spent = &boot_cpu.idle_tsc;
+	boot_cpu.spent = &boot_cpu.info.idle_tsc;
 	timer_queue_init(&boot_cpu.timers);
 	timer_init(&boot_cpu.slice, NULL);
 	timer_init(&boot_cpu.nudge, NULL);
@@ -111,6 +111,14 @@ u64 rdtsc(void)
 
 	fake_insn.tsc += fake_insn.tsc_step;
 	return now;
+}
+
+void rdtsc_halves(u32 *low, u32 *high)
+{
+	u64 now = rdtsc();
+
+	*low = (u32)now;
+	*high = (u32)(now >> 32);
 }
 
 u8 in8(u16 port)

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/boot/machine.h"
 #include "core/trace/log.h"
@@ -23,6 +24,16 @@ void log_at(enum log_level level, const char *format, ...)
 	fake_log.lines++;
 	if (fake_log.on_line)
 		fake_log.on_line(fake_log.last);
+}
+
+u64 log_read(u64 *from, char *out, u64 bytes)
+{
+	u64 length = strlen(fake_log.last), at = min_u64(*from, length);
+	u64 count = min_u64(bytes, length - at);
+
+	memcpy(out, fake_log.last + at, count);
+	*from = at + count;
+	return count;
 }
 
 NORETURN void panic(const char *format, ...)

@@ -68,7 +68,7 @@ def test_no_command_shows_the_commands():
 def test_help():
     done = call("help")
     assert done.returncode == 0 and done.stderr == ""
-    for word in ("run", "test", "image", "--timeout", "--firmware", "--emulator", "Ctrl-A x"):
+    for word in ("run", "test", "image", "--timeout", "--firmware", "--emulator", "Ctrl-] x", "Ctrl-A h"):
         assert word in done.stdout
 
 
@@ -137,7 +137,10 @@ EMULATORS = [["--emulator", "qemu"], ["--emulator", "bochs"], ["--machine", "int
 def test_escape_keys_leave(arguments):
     child = terminal(*arguments)
     child.expect("root mode on", timeout=BOOT_SECONDS * SCALE)
+    # Ctrl-A x would be the emulator's own: here it is Ringfence's, which says that it means nothing.
     child.send("\x01x")
+    child.expect("Ctrl-A x means nothing", timeout=REPLY_SECONDS * SCALE)
+    child.send("\x1dx")
     child.expect(pexpect.EOF, timeout=REPLY_SECONDS * SCALE)
     child.close()
     assert child.exitstatus == 1

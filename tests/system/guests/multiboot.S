@@ -13,6 +13,7 @@
 
 	.globl _start
 _start:
+	mov $stack_top, %esp
 #if defined(GUEST_FAULT_VMM)
 	mov $1, %al
 	out %al, $FAULT_VMM_PORT
@@ -52,6 +53,62 @@ impostor_text:
 	mov $10000, %ecx
 2:	loop 2b
 	jmp 1b
+#elif defined(GUEST_COUNT)
+	/* Counts on the console, a line now and then; and shows what is typed. */
+	sti /* Bochs' AMD processors would keep the host's out too; no device interrupts here */
+	xor %ebx, %ebx
+1:	mov $0x3fd, %dx
+	in %dx, %al
+	test $1, %al
+	jz 2f
+	mov $0x3f8, %dx
+	in %dx, %al
+	push %eax
+	mov $typed_text, %esi
+	call put
+	pop %eax
+	call put_byte
+	mov $end_text, %esi
+	call put
+2:	mov $count_text, %esi
+	call put
+	mov $8, %ecx
+3:	rol $4, %ebx
+	mov %ebx, %eax
+	and $15, %eax
+	mov digits(%eax), %al
+	call put_byte
+	dec %ecx
+	jnz 3b
+	mov $end_text, %esi
+	call put
+	inc %ebx
+	mov $5000000, %ecx
+4:	loop 4b
+	jmp 1b
+put:	lodsb
+	test %al, %al
+	jz 5f
+	call put_byte
+	jmp put
+put_byte:
+	mov %al, %ah
+	mov $0x3fd, %dx
+6:	in %dx, %al
+	test $0x20, %al
+	jz 6b
+	mov %ah, %al
+	mov $0x3f8, %dx
+	out %al, %dx
+5:	ret
+count_text:
+	.asciz "count "
+typed_text:
+	.asciz "typed "
+end_text:
+	.asciz "\r\n"
+digits:
+	.ascii "0123456789abcdef"
 #elif defined(GUEST_HANG)
 	/* Falls through: waits for an interrupt that cannot come. */
 #else
@@ -61,3 +118,8 @@ halt:
 	cli
 	hlt
 	jmp halt
+
+	.bss
+	.align 16
+	.skip 4096
+stack_top:

@@ -81,7 +81,8 @@ static int fresh(void **state)
 	for (u32 i = 0; i < THREADS; i++) {
 		process[i] = (struct process){ .number = i,
 					       .share = { .weight = 256, .allowed = ~0ULL },
-					       .space.root = HPA((i + 1) * PAGE_SIZE) };
+					       .space.root = HPA((i + 1) * PAGE_SIZE),
+					       .threads = { &thread[i] } };
 		thread_init(&thread[i], &process[i], NULL, 0x400000, 0x7000, i);
 	}
 	return 0;
@@ -374,6 +375,138 @@ static void yield_to_others(void **state)
 		assert_int_equal(ran[i], i % 3);
 }
 
+/* --- pausing: what happens meanwhile is not lost, and nothing of it runs */
+
+static void pause_first(u32 index)
+{
+	if (index == 1)
+		sched_pause(&process[0], true);
+	expire_slice(index);
+}
+
+static void a_paused_process_does_not_run(void **state)
+{
+	(void)state;
+	sched_start(&thread[1]);
+	sched_start(&thread[0]);
+	in_ring3 = pause_first;
+	assert_int_equal(run(3), 1);
+	for (u32 i = 0; i < 3; i++)
+		assert_int_equal(ran[i], 1);
+	sched_pause(&process[0], true); /* twice changes nothing */
+	sched_pause(&process[0], false);
+	sched_pause(&process[0], false); /* must not be queued twice */
+	others_wait = true;
+	in_ring3 = yield_in_ring3;
+	assert_int_equal(run(4), 1);
+	for (u32 i = 0; i < 4; i++)
+		assert_int_equal(ran[i], (i + 1) % 2);
+}
+
+static void what_wakes_a_paused_thread_waits(void **state)
+{
+	(void)state;
+	thread[0].state = THREAD_BLOCKED;
+	thread[1].state = THREAD_BLOCKED;
+	thread[1].in_guest = true;
+	sched_set_deadline(&thread[2], 5000000);
+	thread[2].state = THREAD_BLOCKED;
+	for (u32 i = 0; i < 4; i++)
+		sched_pause(&process[i], true);
+	sched_notify(&thread[0], 4);
+	sched_wake_guest(&thread[1]);
+	fake_insn.tsc = 5000000;
+	timer_interrupt();
+	sched_start(&thread[3]);
+	thread[1].in_guest = false;
+	assert_int_equal(run(1), 2);
+	assert_int_equal(ran_count, 0);
+	for (u32 i = 0; i < 4; i++)
+		sched_pause(&process[i], false);
+	assert_int_equal(thread[0].notified, 4);
+	assert_true(thread[2].timed_out);
+	others_wait = true;
+	in_ring3 = yield_in_ring3;
+	assert_int_equal(run(4), 1);
+	for (u32 i = 0; i < 4; i++)
+		assert_int_equal(ran[i], i);
+}
+
+static void a_sleeper_stays_asleep_over_a_pause(void **state)
+{
+	(void)state;
+	thread[0].state = THREAD_BLOCKED;
+	sched_pause(&process[0], true);
+	sched_pause(&process[0], false);
+	assert_int_equal(thread[0].state, THREAD_BLOCKED);
+	assert_int_equal(run(1), 2);
+}
+
+/* Whether its turn has come since or not. */
+static void a_paused_thread_can_be_killed(void **state)
+{
+	(void)state;
+	for (u32 i = 0; i < 3; i++)
+		sched_start(&thread[i]);
+	sched_pause(&process[0], true);
+	others_wait = true;
+	in_ring3 = yield_in_ring3;
+	assert_int_equal(run(2), 1);
+	assert_int_equal(thread[0].state, THREAD_READY);
+	sched_pause(&process[2], true);
+	for (u32 i = 0; i < 3; i += 2) {
+		sched_kill(&thread[i]);
+		sched_pause(&process[i], false);
+		assert_int_equal(thread[i].state, THREAD_DEAD);
+	}
+	others_wait = false;
+	assert_int_equal(run(2), 1);
+	assert_int_equal(ran[0] + ran[1], 2);
+}
+
+/* --- what the time is spent on */
+
+static struct vcpu_counters counters;
+static struct vcpu vcpu = { .counters = &counters };
+
+static void spend(u32 index)
+{
+	fake_insn.tsc += index == 0 ? 1000000 : 3000000;
+	if (index == 0)
+		sched_block(&thread[0]);
+	else
+		sched_kill(&thread[1]);
+}
+
+static void nobody_for_a_while(void)
+{
+	fake_insn.tsc += 10000000;
+	if (thread[0].state != THREAD_BLOCKED)
+		longjmp(out, 2);
+	sched_notify(&thread[0], 1);
+	in_ring3 = kill_itself;
+}
+
+static void time_is_booked(void **state)
+{
+	const u64 slack = 10000; /* the fake TSC moves when it is read */
+
+	(void)state;
+	boot_cpu.info = (struct cpu_info){ 0 };
+	counters = (struct vcpu_counters){ 0 };
+	thread[1].vcpu = &vcpu;
+	sched_start(&thread[0]);
+	sched_start(&thread[1]);
+	fake_insn.tsc += 77000000; /* before anything ran */
+	fake_insn.on_wait = nobody_for_a_while;
+	in_ring3 = spend;
+	assert_int_equal(run(9), 2);
+	assert_in_range(boot_cpu.info.supervisor_tsc, 1000000, 1000000 + slack);
+	assert_in_range(counters.vmm_tsc, 3000000, 3000000 + slack);
+	assert_in_range(boot_cpu.info.idle_tsc, 10000000, 10000000 + slack);
+	assert_int_equal(counters.run_tsc, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -395,6 +528,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(exit_soon_only_interrupts, fresh, clear),
 		cmocka_unit_test_setup_teardown(yield_alone, fresh, clear),
 		cmocka_unit_test_setup_teardown(yield_to_others, fresh, clear),
+		cmocka_unit_test_setup_teardown(a_paused_process_does_not_run, fresh, clear),
+		cmocka_unit_test_setup_teardown(what_wakes_a_paused_thread_waits, fresh, clear),
+		cmocka_unit_test_setup_teardown(a_sleeper_stays_asleep_over_a_pause, fresh, clear),
+		cmocka_unit_test_setup_teardown(a_paused_thread_can_be_killed, fresh, clear),
+		cmocka_unit_test_setup_teardown(time_is_booked, fresh, clear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,15 @@ static u64 call_as(struct thread *t, u64 number, u64 a, u64 b)
 	return t->frame.rax;
 }
 
+static u64 call3(enum syscall_number number, u64 a, u64 b, u64 c)
+{
+	struct thread *t = process_main(supervisor);
+
+	t->frame = (struct frame){ .rax = number, .rdi = a, .rsi = b, .rdx = c };
+	syscall_dispatch(t);
+	return t->frame.rax;
+}
+
 static u64 sup(enum syscall_number number, u64 a, u64 b)
 {
 	return call_as(process_main(supervisor), number, a, b);
@@ -154,6 +163,8 @@ static void pointers_are_checked(void **state)
 		assert_int_equal(sup(SYSCALL_vm_create, bad[i], DATA), ERR_FAULT);
 		assert_int_equal(sup(SYSCALL_module_info, 0, bad[i]), ERR_FAULT);
 		assert_int_equal(sup(SYSCALL_machine_info, bad[i], 0), ERR_FAULT);
+		assert_int_equal(sup(SYSCALL_log_read, bad[i], 0), ERR_FAULT);
+		assert_int_equal(sup(SYSCALL_cpu_info, 0, bad[i]), ERR_FAULT);
 		assert_int_equal(sup(SYSCALL_log, bad[i], 20), ERR_FAULT);
 		assert_int_equal(guest(SYSCALL_vcpu_get_state, 0, bad[i]), ERR_FAULT);
 		assert_int_equal(guest(SYSCALL_vcpu_set_state, 0, bad[i]), ERR_FAULT);
@@ -197,6 +208,7 @@ static void vm_numbers_are_checked(void **state)
 		assert_int_equal(sup(SYSCALL_vm_status, number[i], 0), PROCESS_NONE);
 		assert_int_equal(sup(SYSCALL_vm_destroy, number[i], 0), ERR_NOT_FOUND);
 		assert_int_equal(sup(SYSCALL_notify, number[i], 0), ERR_NOT_FOUND);
+		assert_int_equal(sup(SYSCALL_vm_pause, number[i], 1), ERR_NOT_FOUND);
 	}
 }
 
@@ -252,6 +264,66 @@ static void console(void **state)
 	assert_int_equal(fake_devices.serial_output, 'b');
 	assert_int_equal(sup(SYSCALL_console_put, 0, ~0ULL), 8);
 	assert_int_equal(sup(SYSCALL_console_put, 0, 0), 0);
+	assert_int_equal(fake_devices.screen_count, 0);
+	assert_int_equal(call3(SYSCALL_console_put, 0x6463, 2, 1), 2);
+	assert_int_equal(fake_devices.screen_count, 2);
+	assert_int_equal(fake_devices.screen_output, 'd');
+}
+
+static void pausing(void **state)
+{
+	(void)state;
+	assert_int_equal(sup(SYSCALL_vm_start, 0, 0), ERR_OK);
+	assert_int_equal(sup(SYSCALL_vm_pause, 0, 1), ERR_OK);
+	assert_true(vm->process->paused);
+	assert_int_equal(sup(SYSCALL_vm_status, 0, 0), PROCESS_RUNNING);
+	assert_int_equal(sup(SYSCALL_vm_pause, 0, 0), ERR_OK);
+	assert_false(vm->process->paused);
+	assert_int_equal(sup(SYSCALL_vm_pause, 0, 0x100000000), ERR_OK); /* not zero */
+	assert_true(vm->process->paused);
+	assert_int_equal(sup(SYSCALL_vm_destroy, 0, 0), ERR_OK);
+}
+
+static void reading_the_log(void **state)
+{
+	struct log_part *part = memory_of(supervisor, DATA, sizeof(*part));
+
+	(void)state;
+	memcpy(memory_of(supervisor, DATA + 2048, 5), "abcde", 5);
+	assert_int_equal(sup(SYSCALL_log, DATA + 2048, 5), ERR_OK);
+	memset(part, 0x5a, sizeof(*part));
+	part->from = 1;
+	assert_int_equal(sup(SYSCALL_log_read, DATA, 0), ERR_OK);
+	assert_int_equal(part->from, 5);
+	assert_int_equal(part->bytes, 4);
+	assert_memory_equal(part->text, "bcde",
+			    5); /* zero behind it: nothing of the core's stack */
+	assert_int_equal(part->text[LOG_PART_BYTES - 1], 0);
+	assert_int_equal(sup(SYSCALL_log_read, DATA, 0), ERR_OK);
+	assert_int_equal(part->bytes, 0);
+	part->from = ~0ULL;
+	assert_int_equal(sup(SYSCALL_log_read, DATA, 0), ERR_OK);
+	assert_int_equal(part->bytes, 0);
+	assert_int_equal(sup(SYSCALL_log_read, SUPERVISOR_COUNTER_BASE, 0), ERR_FAULT);
+}
+
+static void processors(void **state)
+{
+	struct cpu_info *info = memory_of(supervisor, DATA, sizeof(*info));
+
+	(void)state;
+	boot_cpu.apic_id = 5;
+	boot_cpu.info.idle_tsc = 777;
+	boot_cpu.info.supervisor_tsc = 888;
+	boot_cpu.info.exits.record[3].detail = 0x1234567;
+	assert_int_equal(sup(SYSCALL_cpu_info, 0, DATA), ERR_OK);
+	assert_int_equal(info->idle_tsc, 777);
+	assert_int_equal(info->supervisor_tsc, 888);
+	assert_int_equal(info->apic_id, 5);
+	assert_int_equal(info->exits.record[3].detail, 0x1234567);
+	assert_int_equal(sup(SYSCALL_cpu_info, 1, DATA), ERR_NOT_FOUND);
+	assert_int_equal(sup(SYSCALL_cpu_info, 0x100000000, DATA), ERR_NOT_FOUND);
+	assert_int_equal(sup(SYSCALL_cpu_info, ~0ULL, DATA), ERR_NOT_FOUND);
 }
 
 static void machine_facts(void **state)
@@ -264,6 +336,7 @@ static void machine_facts(void **state)
 	assert_int_equal(info->memory_free, frames_available() * PAGE_SIZE);
 	assert_int_equal(info->cpus, 1);
 	assert_int_equal(info->quiet, 0);
+	assert_string_equal(info->root_mode, backend->name);
 }
 
 static void switching_off(void **state)
@@ -566,6 +639,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_vms_life, fresh, clear),
 		cmocka_unit_test_setup_teardown(modules, fresh, clear),
 		cmocka_unit_test_setup_teardown(console, fresh, clear),
+		cmocka_unit_test_setup_teardown(pausing, fresh, clear),
+		cmocka_unit_test_setup_teardown(reading_the_log, fresh, clear),
+		cmocka_unit_test_setup_teardown(processors, fresh, clear),
 		cmocka_unit_test_setup_teardown(machine_facts, fresh, clear),
 		cmocka_unit_test_setup_teardown(switching_off, fresh, clear),
 		cmocka_unit_test_setup_teardown(log_lines_are_cleaned, fresh, clear),

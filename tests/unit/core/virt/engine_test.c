@@ -512,6 +512,30 @@ static void the_8259_is_acknowledged_by_the_vmm(void **state)
 	assert_true(vcpu.events);
 }
 
+static void spend_in_guest(struct vcpu *v)
+{
+	fake_insn.tsc += 5000000000; /* more than a stay in the core can last */
+	run_once(v);
+}
+
+/* Also when half of the TSC overflows in between. */
+static void time_in_the_core_is_counted(void **state)
+{
+	static const u64 start[] = { 1000, 0xffffff80, 0xffffffff };
+
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(start); i++) {
+		fresh(NULL);
+		fake_insn.tsc = start[i];
+		fake_insn.tsc_step = 100;
+		fake_backend.on_run = spend_in_guest;
+		run(VM_EXIT_IO);
+		assert_int_equal(runs, 1);
+		assert_in_range(counters.core_tsc, 200, 1000);
+		assert_int_equal(counters.run_tsc, 0); /* the scheduler's */
+	}
+}
+
 static void the_processor_is_wanted_otherwise(void **state)
 {
 	(void)state;
@@ -667,6 +691,7 @@ int main(void)
 		cmocka_unit_test_setup(a_write_of_the_processor_has_consequences, fresh),
 		cmocka_unit_test_setup(a_triple_fault_is_a_shutdown, fresh),
 		cmocka_unit_test_setup(the_8259_is_acknowledged_by_the_vmm, fresh),
+		cmocka_unit_test_setup(time_in_the_core_is_counted, fresh),
 		cmocka_unit_test_setup(the_processor_is_wanted_otherwise, fresh),
 		cmocka_unit_test_setup(reply_done, fresh),
 		cmocka_unit_test_setup(reply_done_with_flags, fresh),

@@ -15,6 +15,7 @@ u64 rdmsr(u32 index);
 bool rdmsr_try(u32 index, u64 *value);
 void wrmsr(u32 index, u64 value);
 u64 rdtsc(void);
+void rdtsc_halves(u32 *low, u32 *high);
 u8 in8(u16 port);
 void out8(u16 port, u8 value);
 u16 in16(u16 port);

@@ -1,0 +1,4 @@
+/* What this is, for people. */
+#pragma once
+
+#define RINGFENCE_VERSION "0.4"
