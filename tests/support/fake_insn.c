@@ -20,6 +20,7 @@ void fake_insn_reset(void)
 	fake_insn = (struct fake_insn){ .tsc = 1000000, .tsc_step = 1 };
 	boot_cpu = (struct cpu){ .self = &boot_cpu, .queue.floor = QUEUE_FLOOR_FIRST };
 	boot_cpu.spent = &boot_cpu.info.idle_tsc;
+	boot_cpu.booked = fake_insn.tsc;
 	timer_queue_init(&boot_cpu.timers);
 	timer_init(&boot_cpu.slice, NULL);
 	timer_init(&boot_cpu.nudge, NULL);
