@@ -70,11 +70,6 @@ enum err vm_make(const struct supervisor *s, struct guest *g)
 	u64 kernel_bytes, initrd_bytes;
 	enum err err;
 
-	if (request.cpus != 1) {
-		ring3_log("error: VM %s: %u processors asked for, this version runs one per VM",
-			  g->config->name, request.cpus);
-		return ERR_UNSUPPORTED;
-	}
 	memcpy(request.name, g->config->name, sizeof(request.name));
 	err = module_find(s, g->config->kernel, &request.kernel_module, &kernel_bytes);
 	if (!err)
