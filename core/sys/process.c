@@ -170,6 +170,11 @@ struct process *process_supervisor(void)
 	return processes[0];
 }
 
+struct process *process_find(u32 number)
+{
+	return number < PROCESS_MAX ? processes[number] : NULL;
+}
+
 void process_fault(struct thread *thread)
 {
 	const struct frame *f = &thread->frame;

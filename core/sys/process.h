@@ -50,6 +50,8 @@ void process_kill(struct process *p, const char *why);
 /* Makes the process's address space the current one. */
 void process_load(struct process *p);
 struct process *process_supervisor(void);
+/* NULL: no such process. */
+struct process *process_find(u32 number);
 
 static inline struct thread *process_main(const struct process *p)
 {

@@ -7,6 +7,7 @@
 #include "core/boot/machine.h"
 #include "core/cpu/apic.h"
 #include "core/cpu/serial.h"
+#include "core/mem/audit.h"
 #include "core/mem/layout.h"
 #include "core/sys/process.h"
 #include "core/sys/vm_sys.h"
@@ -213,6 +214,19 @@ static u64 sys_vm_ram_add(struct thread *t, u64 number, u64 b, u64 c)
 	return vm ? vm_ram_add(vm) : ERR_NOT_FOUND;
 }
 
+/* The core's option "audit": what the tests run under. */
+static void audit_if_asked(void)
+{
+	if (boot_option("audit") && audit_run() > 0)
+		panic("an address space leads where it must not, see above");
+}
+
+static u64 sys_audit(struct thread *t, u64 a, u64 b, u64 c)
+{
+	(void)t, (void)a, (void)b, (void)c;
+	return audit_run();
+}
+
 static u64 sys_vm_start(struct thread *t, u64 number, u64 b, u64 c)
 {
 	struct vm *vm = vm_find(number);
@@ -223,6 +237,7 @@ static u64 sys_vm_start(struct thread *t, u64 number, u64 b, u64 c)
 	if (process_main(vm->process)->state != THREAD_NEW)
 		return ERR_EXISTS;
 	sched_start(process_main(vm->process));
+	audit_if_asked();
 	return ERR_OK;
 }
 
@@ -241,6 +256,7 @@ static u64 sys_vm_destroy(struct thread *t, u64 number, u64 b, u64 c)
 	(void)t, (void)b, (void)c;
 	if (!vm)
 		return ERR_NOT_FOUND;
+	audit_if_asked();
 	vm_destroy(vm);
 	return ERR_OK;
 }
@@ -281,6 +297,9 @@ static u64 sys_machine_info(struct thread *t, u64 out, u64 b, u64 c)
 static u64 sys_machine_off(struct thread *t, u64 end, u64 b, u64 c)
 {
 	(void)t, (void)b, (void)c;
+	audit_if_asked();
+	if (boot_option("audit"))
+		log_info("audit: no address space leads where it must not");
 	machine_off(end == 0 ? MACHINE_DONE : end == 1 ? MACHINE_VM_FAILED : MACHINE_REFUSED);
 }
 
