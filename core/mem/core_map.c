@@ -42,7 +42,7 @@ static hpa_t image_physical(const void *pointer)
 	return HPA((u64)pointer - LAYOUT_IMAGE);
 }
 
-static struct page_table core_paging(void)
+struct page_table core_paging(void)
 {
 	return (struct page_table){
 		.format = &paging_root_format,

@@ -14,6 +14,8 @@ void core_map(u64 virtual, hpa_t physical, u64 bytes, u32 flags);
 void core_unmap(u64 virtual, u64 bytes);
 /* Replaces the boot loader's image mapping by W^X pages, guards and all; ends the identity map. */
 void core_map_image(void);
+/* The tables of the core's half; its root has nothing else. */
+struct page_table core_paging(void);
 /* Device registers or firmware tables, any alignment; stays mapped. */
 void *core_map_device(hpa_t physical, u64 bytes);
 /* The same, read-only and cached, for tables in ordinary memory. */

@@ -96,12 +96,18 @@ enum err frames_init(const struct memory_range *ram, u32 ram_count,
 	return ERR_OK;
 }
 
-/* How many of the `count` pages from `first` are free without a gap. */
-static u64 free_run(u64 first, u64 count)
+frame_owner_t frames_owner(hpa_t hpa)
+{
+	u64 frame = hpa.raw / PAGE_SIZE;
+
+	return frame < frame_limit ? owners[frame] : FRAME_ABSENT;
+}
+
+u64 frames_run(hpa_t first, u64 count, frame_owner_t owner)
 {
 	u64 run = 0;
 
-	while (run < count && first + run < frame_limit && owners[first + run] == FRAME_FREE)
+	while (run < count && frames_owner(hpa_add(first, run * PAGE_SIZE)) == owner)
 		run++;
 	return run;
 }
@@ -115,7 +121,7 @@ enum err frames_alloc(frame_owner_t owner, u64 count, u64 align, hpa_t *out)
 		low_hint++;
 	at = align_up(low_hint, align);
 	while (at + count <= frame_limit) {
-		u64 run = free_run(at, count);
+		u64 run = frames_run(HPA(at * PAGE_SIZE), count, FRAME_FREE);
 
 		if (run == count)
 			break;
@@ -156,13 +162,6 @@ u64 frames_free_all(frame_owner_t owner)
 		}
 	}
 	return freed;
-}
-
-frame_owner_t frames_owner(hpa_t hpa)
-{
-	u64 frame = hpa.raw / PAGE_SIZE;
-
-	return frame < frame_limit ? owners[frame] : FRAME_ABSENT;
 }
 
 u64 frames_total(void)

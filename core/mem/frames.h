@@ -40,6 +40,8 @@ void frames_free(hpa_t first, u64 count, frame_owner_t owner);
 /* Frees every page of `owner`; returns how many. */
 u64 frames_free_all(frame_owner_t owner);
 frame_owner_t frames_owner(hpa_t hpa);
+/* How many of the `count` pages from `first` belong to `owner` without a gap. */
+u64 frames_run(hpa_t first, u64 count, frame_owner_t owner);
 
 /* Pages in the machine's RAM and free now. */
 u64 frames_total(void);

@@ -140,6 +140,33 @@ bool paging_find(const struct page_table *p, u64 virtual, struct paging_leaf *ou
 	return true;
 }
 
+/* Root mode's addresses above the middle have bits 63 to 48 set; guests have no such memory. */
+static u64 canonical(u64 virtual)
+{
+	return (virtual ^ BIT64(47)) - BIT64(47);
+}
+
+static void table_walk(const struct page_table *p, hpa_t table, u32 level, u64 virtual,
+		       paging_visit visit, void *owner)
+{
+	for (u32 i = 0; i < PAGING_ENTRIES; i++, virtual += level_bytes(level)) {
+		/* Reached anew each time: the visitor may have reached other tables. */
+		u64 entry = *table_entry(p, table, virtual, level);
+		bool is_table = !entry_is_leaf(p->format, entry, level);
+		u64 align = is_table ? PAGE_SIZE : level_bytes(level);
+		struct paging_leaf found = { HPA(align_down(entry & PTE_ADDRESS, align)), entry,
+					     level_bytes(level) };
+
+		if (entry != 0 && visit(owner, canonical(virtual), &found, is_table) && is_table)
+			table_walk(p, found.physical, level - 1, virtual, visit, owner);
+	}
+}
+
+void paging_walk(const struct page_table *p, paging_visit visit, void *owner)
+{
+	table_walk(p, p->root, PAGING_LEVELS, 0, visit, owner);
+}
+
 static u64 root_leaf_bits(u32 flags)
 {
 	u64 bits = PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY;

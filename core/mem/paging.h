@@ -57,5 +57,12 @@ struct paging_leaf {
 
 MUST_USE bool paging_find(const struct page_table *paging, u64 virtual, struct paging_leaf *out);
 
+/*
+ * Calls `visit` for each entry in use: for pages, and for tables, with what they cover as `bytes`,
+ * before their contents. False: do not look into this table.
+ */
+typedef bool (*paging_visit)(void *owner, u64 virtual, const struct paging_leaf *entry, bool table);
+void paging_walk(const struct page_table *paging, paging_visit visit, void *owner);
+
 /* The processor's own format for root mode, without and with 1 GiB pages. */
 extern const struct paging_format paging_root_format, paging_root_format_1g;

@@ -193,6 +193,11 @@ struct process *process_supervisor(void)
 	return processes[0];
 }
 
+struct process *process_find(u32 number)
+{
+	return number < PROCESS_MAX ? processes[number] : NULL;
+}
+
 static void stop_locked(struct process *p)
 {
 	spin_lock(&system_lock);

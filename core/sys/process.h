@@ -64,6 +64,8 @@ void process_leave(const struct process *p);
 /* Whether all of its threads are dead, wherever they ran. */
 bool process_is_over(const struct process *p);
 struct process *process_supervisor(void);
+/* NULL: no such process. */
+struct process *process_find(u32 number);
 
 static inline struct thread *process_main(const struct process *p)
 {

@@ -10,6 +10,7 @@
 #include "core/cpu/cpu.h"
 #include "core/cpu/insn.h"
 #include "core/cpu/serial.h"
+#include "core/mem/audit.h"
 #include "core/mem/layout.h"
 #include "core/sys/process.h"
 #include "core/sys/vm_sys.h"
@@ -222,6 +223,19 @@ static u64 sys_vm_ram_add(struct thread *t, u64 number, u64 b, u64 c)
 	return vm ? vm_ram_add(vm) : ERR_NOT_FOUND;
 }
 
+/* The core's option "audit": what the tests run under. */
+static void audit_if_asked(void)
+{
+	if (boot_option("audit") && audit_run() > 0)
+		panic("an address space leads where it must not, see above");
+}
+
+static u64 sys_audit(struct thread *t, u64 a, u64 b, u64 c)
+{
+	(void)t, (void)a, (void)b, (void)c;
+	return audit_run();
+}
+
 static u64 sys_vm_start(struct thread *t, u64 number, u64 b, u64 c)
 {
 	struct vm *vm = vm_find(number);
@@ -232,6 +246,7 @@ static u64 sys_vm_start(struct thread *t, u64 number, u64 b, u64 c)
 	if (process_main(vm->process)->state != THREAD_NEW)
 		return ERR_EXISTS;
 	sched_start(process_main(vm->process));
+	audit_if_asked();
 	return ERR_OK;
 }
 
@@ -248,7 +263,10 @@ static u64 sys_vm_destroy(struct thread *t, u64 number, u64 b, u64 c)
 	struct vm *vm = vm_find(number);
 
 	(void)t, (void)b, (void)c;
-	return vm ? vm_destroy(vm) : ERR_NOT_FOUND;
+	if (!vm)
+		return ERR_NOT_FOUND;
+	audit_if_asked();
+	return vm_destroy(vm);
 }
 
 static u64 sys_console_get(struct thread *t, u64 a, u64 b, u64 c)
@@ -298,6 +316,11 @@ static u64 sys_machine_info(struct thread *t, u64 out, u64 b, u64 c)
 static u64 sys_machine_off(struct thread *t, u64 end, u64 b, u64 c)
 {
 	(void)t, (void)b, (void)c;
+	spin_lock(&system_lock);
+	audit_if_asked();
+	spin_unlock(&system_lock);
+	if (boot_option("audit"))
+		log_info("audit: no address space leads where it must not");
 	machine_off(end == 0 ? MACHINE_DONE : end == 1 ? MACHINE_VM_FAILED : MACHINE_REFUSED);
 }
 
@@ -336,9 +359,9 @@ static u64 sys_cpu_info(struct thread *t, u64 index, u64 out, u64 c)
 
 /* Those that make, end or look at what processors share; other calls touch their own thread only.
  */
-#define is_locked(number)                                                    \
-	((number) == SYSCALL_exit || (number) == SYSCALL_thread_start ||     \
-	 (number) == SYSCALL_vm_pause ||                                     \
+#define is_locked(number)                                                \
+	((number) == SYSCALL_exit || (number) == SYSCALL_thread_start || \
+	 (number) == SYSCALL_vm_pause || (number) == SYSCALL_audit ||    \
 	 ((number) >= SYSCALL_vm_create && (number) <= SYSCALL_vm_destroy))
 
 static const struct {

@@ -10,6 +10,7 @@
 
 #include "core/cpu/apic.h"
 #include "core/cpu/cpu.h"
+#include "core/mem/audit.h"
 #include "core/mem/frames.h"
 #include "core/mem/layout.h"
 #include "core/sys/process.h"
@@ -420,6 +421,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			vm_running(1 + vms / 3 % 3);
 		sched_run();
 	}
+	demand(audit_run() == 0); /* whatever happened, nobody reaches what is another's */
 	(void)frames_free_all(HOARD_OWNER);
 	fake_machine_clear();
 	return 0;

@@ -150,6 +150,14 @@ def test_optional_features(log_of, cpu):
         assert exits["all"] > 9000, exits
 
 
+@pytest.mark.parametrize("cpu", MODELS)
+@pytest.mark.parametrize("group", GROUPS)
+def test_audit(log_of, group, cpu):
+    """Of the page tables, at each VM's start and end and behind the last one: nothing leaks."""
+    said = re.findall(r"audit: .*", log_of(group, cpu))
+    assert said == ["audit: no address space leads where it must not"]
+
+
 @pytest.mark.parametrize("cpu", REFUSED)
 def test_refused(tmp_path, cpu):
     LOGS.mkdir(parents=True, exist_ok=True)

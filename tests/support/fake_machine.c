@@ -89,6 +89,11 @@ static void host_map(u64 virtual, hpa_t physical, u64 bytes, int protection)
 	assert(at == (void *)virtual);
 }
 
+struct page_table core_paging(void)
+{
+	return core_table;
+}
+
 u64 core_map_early_bytes(u64 bytes)
 {
 	return (bytes / (2 * MIB) + 8) * PAGE_SIZE;

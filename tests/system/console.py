@@ -67,12 +67,15 @@ def write_manifest(folder, vms):
 
 
 def make_iso(folder, vms, core_cmdline="emulator-exit no-apic-virtualization"):
-    """Bochs' virtual interrupts are nothing for an operating system, see docs/emulators.md."""
+    """Bochs' virtual interrupts are nothing for an operating system, see docs/emulators.md.
+
+    Every test is one of the page tables, too: what leads where it must not stops the machine.
+    """
     iso = folder / "ringfence.iso"
     command = [BUILD / "ringfence-image", "--manifest", write_manifest(folder, vms), "--iso", iso]
     for program in ("core", "supervisor", "vmm"):
         command += [f"--{program}", BUILD / f"{program}.elf"]
-    _call(*command, "--core-cmdline", core_cmdline)
+    _call(*command, "--core-cmdline", f"{core_cmdline} audit".strip())
     return iso
 
 

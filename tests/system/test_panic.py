@@ -81,3 +81,14 @@ def test_stack_meets_its_guard_page(tmp_path, boot_iso):
     found = backtrace(report)
     assert len(found) > 4
     assert all(name.startswith("recurse") for name in found), found
+
+
+def test_audit_finds_a_planted_leak(tmp_path, boot_iso, on):
+    """At the next start of a VM."""
+    guest = tiny_vm(tmp_path, "TRIPLE_FAULT", restart="always")
+    machine = boot_iso(make_iso(tmp_path, [guest], "emulator-exit leak-test"), **on)
+    machine.ends(console.CORE_PANICKED, console.BOOT_SECONDS)
+    found = r"error: audit: supervisor: 00007fff80\w{6} leads to \w+ of the core; expected its own"
+    assert len(re.findall(found, machine.log)) == 1, machine.log[-2000:]
+    assert "PANIC: an address space leads where it must not" in machine.log
+    assert "sys_vm_start" in "".join(backtrace(machine.log.split("PANIC: ", 1)[1]))
