@@ -172,7 +172,7 @@ static void nothing_to_find(void **state)
 {
 	(void)state;
 	assert_int_equal(audit(), 0);
-	vm_destroy(a);
+	assert_int_equal(vm_destroy(a), ERR_OK);
 	assert_int_equal(audit(), 0);
 	a = create("c");
 	assert_int_equal(audit(), 0);
