@@ -38,6 +38,7 @@ objs     = $(patsubst %,$(B)/$(1)/%.o,$(2))
 
 # Host programs have no core and no ring 3 to say what a failed assert() does.
 PURE_SRC += $(wildcard tests/support/*.c)
+PURE_SRC += supervisor/pin.c
 
 all: $(B)/core.elf $(B)/vmm.elf $(B)/supervisor.elf $(B)/ringfence-image
 

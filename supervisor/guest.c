@@ -3,6 +3,7 @@
 #include "lib/base/format.h"
 #include "lib/base/string.h"
 #include "lib/ring3/ring3.h"
+#include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
 
 /* Restarts on failure stop after this many: a guest that cannot start must not try for ever. */
@@ -65,7 +66,10 @@ static enum err vm_make(struct supervisor *s, struct guest *g)
 	struct vm_request request = {
 		.memory_bytes = g->config->memory_bytes,
 		.cpus = g->config->cpus,
+		.weight = g->config->weight,
+		.cap_percent = g->config->cap_percent,
 	};
+	char pin[LOG_TEXT_MAX];
 	u64 kernel_bytes, initrd_bytes;
 	enum err err;
 
@@ -74,6 +78,11 @@ static enum err vm_make(struct supervisor *s, struct guest *g)
 			  g->config->name, request.cpus);
 		return ERR_UNSUPPORTED;
 	}
+	err = pin_resolve(g->config, s->machine.cpus, &request.cpus_allowed, pin, sizeof(pin));
+	if (pin[0] != '\0')
+		ring3_log("%s", pin);
+	if (err)
+		return err;
 	memcpy(request.name, g->config->name, sizeof(request.name));
 	err = module_find(s, g->config->kernel, &request.kernel_module, &kernel_bytes);
 	if (!err)
@@ -100,9 +109,11 @@ enum err guest_start(struct supervisor *s, struct guest *g)
 		struct machine_info now = { 0 };
 
 		syscall1(SYSCALL_machine_info, (u64)&now);
-		ring3_log("error: VM %s does not start: %s (it wants %lu MiB, %lu MiB are free)",
-			  g->config->name, err_name(err), g->config->memory_bytes / MIB,
-			  now.memory_free / MIB);
+		if (err != ERR_UNSUPPORTED) /* of which the log has said all */
+			ring3_log("error: VM %s does not start: %s "
+				  "(it wants %lu MiB, %lu MiB are free)",
+				  g->config->name, err_name(err), g->config->memory_bytes / MIB,
+				  now.memory_free / MIB);
 		g->life = VM_ENDED;
 		return err;
 	}

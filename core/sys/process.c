@@ -100,6 +100,7 @@ enum err process_create(const char *name, const struct boot_module *module, stru
 		return ERR_NO_MEMORY;
 	p->number = number;
 	p->status = PROCESS_RUNNING;
+	p->share = SHARE_SUPERVISOR; /* vm_create() knows better for a VMM */
 	format(p->name, sizeof(p->name), "%s", name);
 	processes[number] = p;
 	err = space_init(p);

@@ -5,6 +5,7 @@
 #include "core/mem/frames.h"
 #include "core/mem/paging.h"
 #include "core/sched/sched.h"
+#include "core/sched/share.h"
 #include "lib/abi/syscall.h"
 
 #define PROCESS_MAX	65 /* supervisor and VM_MAX VMMs */
@@ -16,6 +17,7 @@ struct process {
 	u32 number; /* 0: the supervisor */
 	char name[40];
 	enum process_status status;
+	struct share share; /* set before its first thread starts */
 	struct page_table space;
 	struct thread *threads[PROCESS_THREADS]; /* 0 is the main thread */
 	struct vm *vm;				 /* whose VMM it is, NULL for the supervisor */

@@ -104,10 +104,18 @@ static enum err module_map(struct vm *vm, u32 index, u64 at)
 	return process_map(vm->process, at, m->start, align_up(m->bytes, PAGE_SIZE), MAP_READ);
 }
 
+/* A bit for each processor that runs threads: so far the one that booted. */
+static u64 processors(void)
+{
+	return BIT64(boot_cpu.index);
+}
+
 static bool request_is_sane(const struct vm_request *r)
 {
 	return r->memory_bytes >= MANIFEST_MEMORY_MIN && r->memory_bytes <= MANIFEST_MEMORY_MAX &&
 	       r->memory_bytes % MANIFEST_MEMORY_UNIT == 0 && r->cpus == 1 && r->reserved == 0 &&
+	       r->weight != 0 && r->weight <= MANIFEST_WEIGHT_MAX &&
+	       r->cap_percent <= MANIFEST_CAP_MAX && (r->cpus_allowed & processors()) != 0 &&
 	       r->name[sizeof(r->name) - 1] == '\0';
 }
 
@@ -156,6 +164,7 @@ enum err vm_create(const struct vm_request *r, u32 *number)
 	vm->memory_bytes = r->memory_bytes;
 	vm->vcpu_count = r->cpus;
 	vm->process->vm = vm;
+	vm->process->share = (struct share){ r->weight, r->cap_percent, r->cpus_allowed };
 	vms[*number] = vm;
 	err = vm_build(vm, r);
 	if (err)
