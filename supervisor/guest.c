@@ -38,6 +38,8 @@ void guest_start(struct supervisor *s, struct guest *g)
 		g->started = ring3_tsc();
 		return;
 	}
+	if (err == ERR_UNSUPPORTED) /* of which vm_make() has said all */
+		return;
 	syscall1(SYSCALL_machine_info, (u64)&now);
 	console_line(s, "error: VM %s does not start: %s (it wants %lu MiB, %lu MiB are free)",
 		     g->config->name, err_name(err), g->config->memory_bytes / MIB,

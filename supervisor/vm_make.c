@@ -2,6 +2,7 @@
 #include "lib/base/format.h"
 #include "lib/base/string.h"
 #include "lib/ring3/ring3.h"
+#include "supervisor/pin.h"
 #include "supervisor/supervisor.h"
 
 /* The boot module of a manifest file: named "file:N", with the size the manifest says. */
@@ -66,10 +67,18 @@ enum err vm_make(const struct supervisor *s, struct guest *g)
 	struct vm_request request = {
 		.memory_bytes = g->config->memory_bytes,
 		.cpus = g->config->cpus,
+		.weight = g->config->weight,
+		.cap_percent = g->config->cap_percent,
 	};
+	char pin[LOG_TEXT_MAX];
 	u64 kernel_bytes, initrd_bytes;
 	enum err err;
 
+	err = pin_resolve(g->config, s->machine.cpus, &request.cpus_allowed, pin, sizeof(pin));
+	if (pin[0] != '\0')
+		ring3_log("%s", pin);
+	if (err)
+		return err;
 	memcpy(request.name, g->config->name, sizeof(request.name));
 	err = module_find(s, g->config->kernel, &request.kernel_module, &kernel_bytes);
 	if (!err)

@@ -11,6 +11,8 @@
 /* The texts of expectations below spell these out. */
 static_assert(MANIFEST_MEMORY_MIN == 2 * MIB && MANIFEST_MEMORY_UNIT == 2 * MIB, "text of memory");
 static_assert(MANIFEST_MEMORY_MAX == 1024 * GIB && MANIFEST_CPUS_MAX == 64, "text of memory, cpus");
+static_assert(MANIFEST_WEIGHT_MAX == 10000 && MANIFEST_CAP_MAX == 6400, "text of weight, cap");
+static_assert(MANIFEST_PIN_MAX == 64, "text of pin");
 static_assert(sizeof(((struct manifest_vm *)0)->name) == 32, "text of name");
 static_assert(sizeof(((struct manifest_vm *)0)->cmdline) == 2048, "text of cmdline");
 
@@ -100,17 +102,55 @@ static void read_memory(struct reader *r, const struct key_row *row, const yaml_
 		r->vm->memory_bytes = bytes;
 }
 
-static void read_cpus(struct reader *r, const struct key_row *row, const yaml_node_t *value,
-		      const char *text)
+static void field_write(struct reader *r, const struct key_row *row, u32 value)
+{
+	memcpy((u8 *)r->vm + row->field, &value, sizeof(value));
+}
+
+static void read_number(struct reader *r, const struct key_row *row, const yaml_node_t *value,
+			const char *text)
 {
 	const char *end;
-	u64 cpus;
+	u64 number;
 
-	if (!number_read(text, &cpus, &end) || *end != '\0' || cpus == 0 ||
-	    cpus > MANIFEST_CPUS_MAX)
+	if (!number_read(text, &number, &end) || *end != '\0' || number == 0 || number > row->max)
 		refuse(r, row, value, text);
 	else
-		r->vm->cpus = (u32)cpus;
+		field_write(r, row, (u32)number);
+}
+
+/* One processor of a pin; `first` holds where each was named. */
+static void read_processor(struct reader *r, const yaml_node_t *node, const yaml_node_t **first)
+{
+	static const char expected[] = "a processor's number from 0 to 63";
+	const char *text = source_text(r->source, node, expected);
+	const char *end;
+	u64 number;
+
+	if (text == NULL)
+		return;
+	if (!number_read(text, &number, &end) || *end != '\0' || number >= MANIFEST_PIN_MAX) {
+		source_report(r->source, node, "found \"%s\", expected %s", text, expected);
+	} else if (first[number] != NULL) {
+		source_report(r->source, node,
+			      "found processor %lu again (the first is at %zu:%zu), "
+			      "expected it once",
+			      number, first[number]->start_mark.line + 1,
+			      first[number]->start_mark.column + 1);
+	} else {
+		first[number] = node;
+		r->vm->cpus_allowed |= BIT64(number);
+	}
+}
+
+static void read_pin(struct reader *r, const yaml_node_t *list)
+{
+	const yaml_node_t *first[MANIFEST_PIN_MAX] = { NULL };
+
+	r->vm->cpus_allowed = 0;
+	for (const int *item = list->data.sequence.items.start;
+	     item < list->data.sequence.items.top; item++)
+		read_processor(r, source_node(r->source, *item), first);
 }
 
 static void read_restart(struct reader *r, const struct key_row *row, const yaml_node_t *value,
@@ -160,7 +200,6 @@ static void read_file(struct reader *r, const struct key_row *row, const yaml_no
 	struct image_file file;
 	const char *found;
 	char path[2 * PATH_MAX];
-	u32 index;
 
 	if (text[0] == '\0') {
 		refuse(r, row, value, text);
@@ -175,8 +214,7 @@ static void read_file(struct reader *r, const struct key_row *row, const yaml_no
 			      row->expected);
 		return;
 	}
-	index = plan_file_index(r->plan, &file);
-	memcpy((u8 *)r->vm + row->index, &index, sizeof(index));
+	field_write(r, row, plan_file_index(r->plan, &file));
 }
 
 const struct key_row key_rows[KEY_COUNT] = {
@@ -188,11 +226,11 @@ const struct key_row key_rows[KEY_COUNT] = {
 			 .expected = "the kernel image, a path relative to the manifest",
 			 .required = true,
 			 .read = read_file,
-			 .index = offsetof(struct manifest_vm, kernel) },
+			 .field = offsetof(struct manifest_vm, kernel) },
 	[KEY_INITRD] = { .name = "initrd",
 			 .expected = "an initial RAM disk, a path relative to the manifest",
 			 .read = read_file,
-			 .index = offsetof(struct manifest_vm, initrd) },
+			 .field = offsetof(struct manifest_vm, initrd) },
 	[KEY_CMDLINE] = { .name = "cmdline",
 			  .expected = "a command line of at most 2047 bytes",
 			  .read = read_cmdline },
@@ -200,7 +238,24 @@ const struct key_row key_rows[KEY_COUNT] = {
 			 .expected = "a multiple of 2M from 2M to 1024G, such as 512M",
 			 .required = true,
 			 .read = read_memory },
-	[KEY_CPUS] = { .name = "cpus", .expected = "a number from 1 to 64", .read = read_cpus },
+	[KEY_CPUS] = { .name = "cpus",
+		       .expected = "a number from 1 to 64",
+		       .read = read_number,
+		       .max = MANIFEST_CPUS_MAX,
+		       .field = offsetof(struct manifest_vm, cpus) },
+	[KEY_WEIGHT] = { .name = "weight",
+			 .expected = "a number from 1 to 10000",
+			 .read = read_number,
+			 .max = MANIFEST_WEIGHT_MAX,
+			 .field = offsetof(struct manifest_vm, weight) },
+	[KEY_CAP] = { .name = "cap",
+		      .expected = "percent of one processor, a number from 1 to 6400",
+		      .read = read_number,
+		      .max = MANIFEST_CAP_MAX,
+		      .field = offsetof(struct manifest_vm, cap_percent) },
+	[KEY_PIN] = { .name = "pin",
+		      .expected = "a list of processors from 0 to 63, such as [0, 2]",
+		      .read_list = read_pin },
 	[KEY_RESTART] = { .name = "restart",
 			  .expected = "never, on-failure or always",
 			  .read = read_restart },
@@ -260,7 +315,9 @@ const struct key_row *key_nearest(const char *name)
 	for (size_t i = 0; i < KEY_COUNT; i++) {
 		const size_t distance = word_distance(name, key_rows[i].name);
 
-		if (distance < best) {
+		/* Where more than half of a short word differs, it is another word. */
+		if (distance < best &&
+		    2 * distance <= min_u64(strlen(name), strlen(key_rows[i].name))) {
 			best = distance;
 			nearest = &key_rows[i];
 		}

@@ -16,14 +16,18 @@ struct reader {
 struct key_row;
 typedef void read_fn(struct reader *r, const struct key_row *row, const yaml_node_t *value,
 		     const char *text);
+typedef void read_list_fn(struct reader *r, const yaml_node_t *list);
 
 struct key_row {
 	const char *name;
-	const char *expected; /* completes "expected ..." */
-	read_fn *read;
+	const char *expected;	 /* completes "expected ..." */
+	read_fn *read;		 /* of a key whose value is text */
+	read_list_fn *read_list; /* of one whose value is a list */
 	bool required;
 	u32 flag;     /* of a boolean: MANIFEST_FLAG_* */
-	size_t index; /* of a path: where the record keeps the file's index */
+	u32 max;      /* of a number, which is at least 1 */
+	size_t field; /* of a number, or a path that becomes the file's index: its u32 in the record
+		       */
 };
 
 enum key {
@@ -33,6 +37,9 @@ enum key {
 	KEY_CMDLINE,
 	KEY_MEMORY,
 	KEY_CPUS,
+	KEY_WEIGHT,
+	KEY_CAP,
+	KEY_PIN,
 	KEY_RESTART,
 	KEY_DEBUG_PORT,
 	KEY_TEST_EXIT,

@@ -23,7 +23,8 @@ static void report_unknown_key(struct reader *r, const yaml_node_t *key, const c
 	else
 		source_report(r->source, key,
 			      "found the unknown key \"%s\", expected name, kernel, initrd, "
-			      "cmdline, memory, cpus, restart, debug-port, test-exit or fault-vmm",
+			      "cmdline, memory, cpus, weight, cap, pin, restart, debug-port, "
+			      "test-exit or fault-vmm",
 			      text);
 }
 
@@ -50,6 +51,11 @@ static void read_pair(struct reader *r, const yaml_node_pair_t *pair, const yaml
 		return;
 	}
 	seen[row - key_rows] = pair;
+	if (row->read_list != NULL) {
+		if (source_is_list(r->source, value, row->expected))
+			row->read_list(r, value);
+		return;
+	}
 	text = source_text(r->source, value, row->expected);
 	if (text != NULL)
 		row->read(r, row, value, text);
@@ -76,7 +82,10 @@ static void read_vm(struct reader *r, const yaml_node_t *node)
 	const unsigned errors = r->source->errors;
 
 	r->vm = &r->plan->vms[r->plan->vm_count];
-	*r->vm = (struct manifest_vm){ .cpus = 1, .initrd = MANIFEST_NO_FILE };
+	*r->vm = (struct manifest_vm){ .cpus = 1,
+				       .initrd = MANIFEST_NO_FILE,
+				       .weight = MANIFEST_WEIGHT_DEFAULT,
+				       .cpus_allowed = MANIFEST_ANY_CPU };
 	if (node->type != YAML_MAPPING_NODE) {
 		source_report(r->source, node, "found no mapping, expected the keys of a VM");
 		return;

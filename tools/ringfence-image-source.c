@@ -75,6 +75,28 @@ const char *source_text(struct source *s, const yaml_node_t *node, const char *e
 	return NULL;
 }
 
+bool source_is_list(struct source *s, const yaml_node_t *node, const char *expected)
+{
+	const char *tag = (const char *)node->tag;
+
+	if (node->type == YAML_SCALAR_NODE) {
+		const char *text = source_text(s, node, expected);
+
+		if (text != NULL)
+			source_report(s, node, "found \"%s\", expected %s", text, expected);
+	} else if (node->type == YAML_MAPPING_NODE) {
+		source_report(s, node, "found a mapping, expected %s", expected);
+	} else if (strcmp(tag, YAML_SEQ_TAG) != 0) {
+		source_report(s, node, "found the tag %s, expected %s without a tag", tag,
+			      expected);
+	} else if (node->data.sequence.items.start == node->data.sequence.items.top) {
+		source_report(s, node, "found an empty list, expected %s", expected);
+	} else {
+		return true;
+	}
+	return false;
+}
+
 /* The whole file in memory; NULL with errno. EFBIG when it cannot be a manifest. */
 static u8 *text_read(const char *path, size_t *size)
 {

@@ -24,6 +24,8 @@ void source_report(struct source *s, const yaml_node_t *node, const char *format
 const yaml_node_t *source_node(struct source *s, int index);
 /* The one-line text of a node; NULL after a report that it is none. */
 const char *source_text(struct source *s, const yaml_node_t *node, const char *expected);
+/* Whether a node is a list that is not empty; false after a report. */
+MUST_USE bool source_is_list(struct source *s, const yaml_node_t *node, const char *expected);
 
 /* ringfence-image-file.c: whole files in and out. */
 struct image_file {

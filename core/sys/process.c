@@ -15,8 +15,6 @@
 #include "lib/base/format.h"
 #include "lib/x86/registers.h"
 
-#define SUPERVISOR_WEIGHT (4 * MANIFEST_WEIGHT_DEFAULT)
-
 extern u64 core_pml4[512];
 
 struct spinlock system_lock;
@@ -104,9 +102,7 @@ enum err process_create(const char *name, const struct boot_module *module, stru
 		return ERR_NO_MEMORY;
 	p->number = number;
 	p->status = PROCESS_RUNNING;
-	/* The supervisor's, which the serial port's interrupts find there; vm_create() sets a VM's.
-	 */
-	p->share = (struct share){ .weight = SUPERVISOR_WEIGHT, .allowed = BIT64(0) };
+	p->share = SHARE_SUPERVISOR; /* vm_create() knows better for a VMM */
 	format(p->name, sizeof(p->name), "%s", name);
 	processes[number] = p;
 	err = space_init(p);

@@ -24,8 +24,8 @@ struct process {
 	u32 number; /* 0: the supervisor */
 	char name[40];
 	enum process_status status;
-	bool paused; /* set by sched_pause() */
-	struct share share;
+	bool paused;	    /* set by sched_pause() */
+	struct share share; /* set before its first thread starts */
 	struct page_table space;
 	struct thread *threads[PROCESS_THREADS]; /* 0 is the main thread */
 	struct vm *vm;				 /* whose VMM it is, NULL for the supervisor */

@@ -106,11 +106,19 @@ static enum err module_map(struct vm *vm, u32 index, u64 at)
 	return process_map(vm->process, at, m->start, align_up(m->bytes, PAGE_SIZE), MAP_READ);
 }
 
+/* A bit for each processor that runs threads. */
+static u64 processors(void)
+{
+	return BITS64(cpu_count - 1, 0);
+}
+
 static bool request_is_sane(const struct vm_request *r)
 {
 	return r->memory_bytes >= MANIFEST_MEMORY_MIN && r->memory_bytes <= MANIFEST_MEMORY_MAX &&
 	       r->memory_bytes % MANIFEST_MEMORY_UNIT == 0 && r->cpus >= 1 &&
-	       r->cpus <= VM_VCPU_MAX && r->reserved == 0 && r->name[sizeof(r->name) - 1] == '\0';
+	       r->cpus <= VM_VCPU_MAX && r->reserved == 0 && r->weight != 0 &&
+	       r->weight <= MANIFEST_WEIGHT_MAX && r->cap_percent <= MANIFEST_CAP_MAX &&
+	       (r->cpus_allowed & processors()) != 0 && r->name[sizeof(r->name) - 1] == '\0';
 }
 
 static enum err vm_build(struct vm *vm, const struct vm_request *r)
@@ -158,7 +166,9 @@ enum err vm_create(const struct vm_request *r, u32 *number)
 	vm->memory_bytes = r->memory_bytes;
 	vm->vcpu_count = r->cpus;
 	vm->process->vm = vm;
-	vm->process->share = (struct share){ .weight = MANIFEST_WEIGHT_DEFAULT, .allowed = ~0ULL };
+	vm->process->share = (struct share){ .weight = r->weight,
+					     .cap_percent = r->cap_percent,
+					     .allowed = r->cpus_allowed };
 	vms[*number] = vm;
 	err = vm_build(vm, r);
 	return err && vm_destroy(vm) ? ERR_AGAIN : err;

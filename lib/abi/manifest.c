@@ -79,6 +79,12 @@ static const char *fault_of_vm(const struct manifest_vm *vm, u32 file_count)
 		return "kernel names no file";
 	if (vm->initrd >= file_count && vm->initrd != MANIFEST_NO_FILE)
 		return "initrd names no file";
+	if (vm->weight == 0 || vm->weight > MANIFEST_WEIGHT_MAX)
+		return "weight out of range";
+	if (vm->cap_percent > MANIFEST_CAP_MAX)
+		return "cap out of range";
+	if (vm->cpus_allowed == 0)
+		return "pinned to no processor";
 	if (vm->reserved != 0)
 		return "reserved VM field not zero";
 	return NULL;

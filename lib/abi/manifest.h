@@ -7,13 +7,11 @@
  */
 #pragma once
 
-#define MANIFEST_WEIGHT_DEFAULT 256U
-
 #include "lib/base/err.h"
 #include "lib/base/types.h"
 
 #define MANIFEST_MAGIC	  0x464e414d474e4952ULL /* "RINGMANF" */
-#define MANIFEST_VERSION  1U
+#define MANIFEST_VERSION  2U
 #define MANIFEST_NO_FILE  0xffffffffU
 #define MANIFEST_VM_MAX	  64U
 #define MANIFEST_FILE_MAX 192U
@@ -22,6 +20,13 @@
 #define MANIFEST_MEMORY_MAX  (1024 * GIB)
 #define MANIFEST_MEMORY_UNIT (2 * MIB) /* memory_bytes is a multiple of this */
 #define MANIFEST_CPUS_MAX    64U
+
+/* How VMs share the processors. */
+#define MANIFEST_WEIGHT_MAX	10000U
+#define MANIFEST_WEIGHT_DEFAULT 256U
+#define MANIFEST_CAP_MAX	6400U /* percent: 64 processors */
+#define MANIFEST_PIN_MAX	64U   /* processors have numbers below */
+#define MANIFEST_ANY_CPU	UINT64_MAX
 
 enum manifest_restart {
 	MANIFEST_RESTART_NEVER,
@@ -50,11 +55,14 @@ struct manifest_vm {
 	char cmdline[2048]; /* NUL-terminated and NUL-padded */
 	u64 memory_bytes;
 	u32 cpus;
-	u32 restart;  /* enum manifest_restart */
-	u32 kernel;   /* index of a file */
-	u32 initrd;   /* index of a file, or MANIFEST_NO_FILE */
-	u32 flags;    /* MANIFEST_FLAG_* */
-	u32 reserved; /* zero */
+	u32 restart;	  /* enum manifest_restart */
+	u32 kernel;	  /* index of a file */
+	u32 initrd;	  /* index of a file, or MANIFEST_NO_FILE */
+	u32 flags;	  /* MANIFEST_FLAG_* */
+	u32 weight;	  /* 1 to MANIFEST_WEIGHT_MAX: the VM's share, relative to the others' */
+	u32 cap_percent;  /* of one processor, at most MANIFEST_CAP_MAX; 0: no cap */
+	u32 reserved;	  /* zero */
+	u64 cpus_allowed; /* a bit for each processor that it may run on, MANIFEST_ANY_CPU: all */
 };
 
 struct manifest_file {
@@ -64,7 +72,7 @@ struct manifest_file {
 };
 
 static_assert(sizeof(struct manifest_header) == 32, "blob layout");
-static_assert(sizeof(struct manifest_vm) == 2112, "blob layout");
+static_assert(sizeof(struct manifest_vm) == 2128, "blob layout");
 static_assert(sizeof(struct manifest_file) == 16, "blob layout");
 
 /* The rules that both the writer and the reader of a blob apply. */

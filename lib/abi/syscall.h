@@ -40,9 +40,11 @@ struct vm_request {
 	char name[32];
 	u64 memory_bytes; /* RAM that vm_ram_add() will add */
 	u32 cpus;
-	u32 kernel_module; /* index for module_info() */
-	u32 initrd_module; /* or MANIFEST_NO_FILE */
-	u32 reserved;	   /* zero */
+	u32 kernel_module;	 /* index for module_info() */
+	u32 initrd_module;	 /* or MANIFEST_NO_FILE */
+	u32 weight, cap_percent; /* as in struct manifest_vm */
+	u32 reserved;		 /* zero */
+	u64 cpus_allowed;	 /* one of the machine's processors at least */
 };
 
 struct machine_info {

@@ -42,6 +42,8 @@ static void check_vm(const struct manifest *m, const struct manifest_vm *vm)
 	REQUIRE(vm->kernel < files && m->files[vm->kernel].bytes > 0);
 	REQUIRE(vm->initrd == MANIFEST_NO_FILE || m->files[vm->initrd].bytes > 0);
 	REQUIRE((vm->flags & ~7U) == 0 && vm->reserved == 0);
+	REQUIRE(vm->weight >= 1 && vm->weight <= 10000);
+	REQUIRE(vm->cap_percent <= 6400 && vm->cpus_allowed != 0);
 	for (const struct manifest_vm *other = m->vms; other < vm; other++)
 		REQUIRE(strcmp(other->name, vm->name) != 0);
 }
@@ -69,8 +71,18 @@ static void open_patched(const u8 *data, size_t size)
 {
 	struct blob b = {
 		.header = { MANIFEST_MAGIC, MANIFEST_VERSION, sizeof(b), 0, 2, 2, 0 },
-		.vms = { { .name = "a", .memory_bytes = 2 * MIB, .cpus = 1 },
-			 { .name = "b", .memory_bytes = GIB, .cpus = 64, .initrd = 1 } },
+		.vms = { { .name = "a",
+			   .memory_bytes = 2 * MIB,
+			   .cpus = 1,
+			   .weight = 1,
+			   .cpus_allowed = 1 },
+			 { .name = "b",
+			   .memory_bytes = GIB,
+			   .cpus = 64,
+			   .initrd = 1,
+			   .weight = 10000,
+			   .cap_percent = 6400,
+			   .cpus_allowed = MANIFEST_ANY_CPU } },
 		.files = { { .bytes = 1 }, { .bytes = 2 } },
 	};
 	struct patch patch;

@@ -243,7 +243,9 @@ static void scribble(struct process *p)
 				      .memory_bytes = (1 + size % 4) * 2 * MIB,
 				      .cpus = 1 + size / 4 % 4,
 				      .kernel_module = take_u8() % 4,
-				      .initrd_module = MANIFEST_NO_FILE };
+				      .initrd_module = MANIFEST_NO_FILE,
+				      .weight = MANIFEST_WEIGHT_DEFAULT,
+				      .cpus_allowed = MANIFEST_ANY_CPU };
 	u8 change = take_u8();
 
 	if (change < sizeof(request))
@@ -287,6 +289,9 @@ static void ring3(struct frame *f)
 	step();
 	demand(f == &boot_cpu.current->frame);
 	demand(p->status == PROCESS_RUNNING && !p->paused);
+	demand(p->share.weight >= 1 && p->share.weight <= MANIFEST_WEIGHT_MAX);
+	demand(p->share.cap_percent <= MANIFEST_CAP_MAX);
+	demand((p->share.allowed & BIT64(boot_cpu.index)) != 0);
 	demand(fake_insn.cr3 == p->space.root.raw);
 	demand(f->rip < LAYOUT_USER_END && (f->cs & 3) == 3);
 	f->vector = VECTOR_KICK;
@@ -380,7 +385,9 @@ static void vm_running(u32 cpus)
 					    .memory_bytes = 2 * MIB,
 					    .cpus = cpus,
 					    .kernel_module = 2,
-					    .initrd_module = MANIFEST_NO_FILE };
+					    .initrd_module = MANIFEST_NO_FILE,
+					    .weight = MANIFEST_WEIGHT_DEFAULT,
+					    .cpus_allowed = MANIFEST_ANY_CPU };
 	u32 number;
 
 	if (vm_create(&request, &number) || vm_ram_add(vm_find(number)))

@@ -54,3 +54,15 @@ def test_uefi_in_bochs(ringfence, tmp_path):
     machine = ringfence(tiny_vm(tmp_path, "TRIPLE_FAULT"), kind=console.Bochs, firmware="uefi")
     machine.ends(console.VM_FAILED, console.BOOT_SECONDS)
     assert "VM triple-fault ended: crash" in machine.log
+
+
+def test_bare_machine_has_the_processors_asked_for(bare):
+    machine = bare(cpus=2)
+    machine.boot_to_shell()
+    assert machine.run("nproc").strip() == "2"
+
+
+def test_machine_with_several_processors(ringfence, tmp_path, on):
+    machine = ringfence(tiny_vm(tmp_path, "TRIPLE_FAULT"), cpus=2, **on)
+    machine.ends(console.VM_FAILED, console.BOOT_SECONDS)
+    assert "VM triple-fault ended: crash: triple fault" in machine.log

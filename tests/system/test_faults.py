@@ -57,6 +57,27 @@ def test_too_little_memory_for_the_vms(ringfence, on):
     assert_not_started(ringfence(vm(memory="4G"), memory=512, **on), "VM debian", "MiB|memory")
 
 
+def test_pin_to_processors_that_the_machine_does_not_have(ringfence, tmp_path):
+    guest = tiny_vm(tmp_path, "TRIPLE_FAULT")
+    machine = ringfence(
+        {**guest, "name": "nowhere", "pin": [6, 4, 7]},
+        {**guest, "name": "somewhere", "pin": [0, 9]},
+        {**guest, "name": "here", "pin": [0]},
+    )
+    machine.ends(console.VM_FAILED, console.BOOT_SECONDS)
+    said = {
+        name: re.findall(rf"(?:error|warning): VM {name}(?:: | does).*", machine.log)
+        for name in ("nowhere", "somewhere", "here")
+    }
+    assert said == {
+        "nowhere": ["error: VM nowhere: pin names processors 4,6-7, this machine has 1 (0)"],
+        "somewhere": ["warning: VM somewhere: pin to processor 9 ignored, this machine has 1 (0)"],
+        "here": [],
+    }
+    ended = re.findall(r"VM (\w+) ended: crash", machine.log)
+    assert sorted(ended) == ["here", "somewhere"]
+
+
 def flip(offset):
     def change(data):
         return data[:offset] + bytes([data[offset] ^ 0x40]) + data[offset + 1 :]

@@ -15,9 +15,10 @@ REPO = Path(__file__).resolve().parents[2]
 TOOL = REPO / "build" / "ringfence-image"
 
 HEADER = struct.Struct("<QIIIIII")
-VM = struct.Struct("<32s2048sQIIIIII")
+VM = struct.Struct("<32s2048sQIIIIIIIIQ")
 FILE = struct.Struct("<QII")
 NO_FILE = 0xFFFFFFFF
+ANY_CPU = 2**64 - 1
 MIB = 1 << 20
 
 EXPECT_NAME = "expected a name of 1 to 31 characters a-z, 0-9 and -"
@@ -26,9 +27,13 @@ EXPECT_INITRD = "expected an initial RAM disk, a path relative to the manifest"
 EXPECT_CMDLINE = "expected a command line of at most 2047 bytes"
 EXPECT_MEMORY = "expected a multiple of 2M from 2M to 1024G, such as 512M"
 EXPECT_CPUS = "expected a number from 1 to 64"
+EXPECT_WEIGHT = "expected a number from 1 to 10000"
+EXPECT_CAP = "expected percent of one processor, a number from 1 to 6400"
+EXPECT_PIN = "expected a list of processors from 0 to 63, such as [0, 2]"
+EXPECT_PROCESSOR = "expected a processor's number from 0 to 63"
 EXPECT_RESTART = "expected never, on-failure or always"
 EXPECT_KEYS = (
-    "expected name, kernel, initrd, cmdline, memory, cpus, restart, "
+    "expected name, kernel, initrd, cmdline, memory, cpus, weight, cap, pin, restart, "
     "debug-port, test-exit or fault-vmm"
 )
 
@@ -91,7 +96,7 @@ def write_directory(place, text, manifest="m.yaml", output="out"):
 def parse_blob(blob):
     """The blob as the header's fields, VMs and files, checksum checked."""
     magic, version, length, crc, vm_count, file_count, reserved = HEADER.unpack_from(blob)
-    assert (magic.to_bytes(8, "little"), version, reserved) == (b"RINGMANF", 1, 0)
+    assert (magic.to_bytes(8, "little"), version, reserved) == (b"RINGMANF", 2, 0)
     assert length == len(blob) == HEADER.size + vm_count * VM.size + file_count * FILE.size
     assert crc == zlib.crc32(blob[:16] + bytes(4) + blob[20:])
     vms = [VM.unpack_from(blob, HEADER.size + i * VM.size) for i in range(vm_count)]
@@ -152,6 +157,33 @@ BAD_VALUES = [
     ("cpus", "4294967297", f'11: found "4294967297", {EXPECT_CPUS}'),
     ("cpus", "two", f'11: found "two", {EXPECT_CPUS}'),
     ("cpus", "1x", f'11: found "1x", {EXPECT_CPUS}'),
+    ("weight", "0", f'13: found "0", {EXPECT_WEIGHT}'),
+    ("weight", "10001", f'13: found "10001", {EXPECT_WEIGHT}'),
+    ("weight", "4294967552", f'13: found "4294967552", {EXPECT_WEIGHT}'),
+    ("weight", "-1", f'13: found "-1", {EXPECT_WEIGHT}'),
+    ("weight", "1.5", f'13: found "1.5", {EXPECT_WEIGHT}'),
+    ("weight", "", f"12: found nothing, {EXPECT_WEIGHT}"),
+    ("weight", "[1]", f"13: found a list, {EXPECT_WEIGHT}"),
+    ("cap", "0", f'10: found "0", {EXPECT_CAP}'),
+    ("cap", "6401", f'10: found "6401", {EXPECT_CAP}'),
+    ("cap", "50%", f'10: found "50%", {EXPECT_CAP}'),
+    ("cap", "none", f'10: found "none", {EXPECT_CAP}'),
+    ("cap", "~", f"10: found nothing, {EXPECT_CAP}"),
+    ("pin", "[]", f"10: found an empty list, {EXPECT_PIN}"),
+    ("pin", "", f"9: found nothing, {EXPECT_PIN}"),
+    ("pin", "2", f'10: found "2", {EXPECT_PIN}'),
+    ("pin", '"[0, 2]"', f'10: found "[0, 2]", {EXPECT_PIN}'),
+    ("pin", "{0: 1}", f"10: found a mapping, {EXPECT_PIN}"),
+    ("pin", "!!set [0]", f"10: found the tag tag:yaml.org,2002:set, {EXPECT_PIN} without a tag"),
+    ("pin", "[0, 64]", f'14: found "64", {EXPECT_PROCESSOR}'),
+    ("pin", "[18446744073709551616]", f'11: found "18446744073709551616", {EXPECT_PROCESSOR}'),
+    ("pin", "[-1]", f'11: found "-1", {EXPECT_PROCESSOR}'),
+    ("pin", "[0-3]", f'11: found "0-3", {EXPECT_PROCESSOR}'),
+    ("pin", "[all]", f'11: found "all", {EXPECT_PROCESSOR}'),
+    ("pin", "[1, ~]", f"14: found nothing, {EXPECT_PROCESSOR}"),
+    ("pin", "[[1]]", f"11: found a list, {EXPECT_PROCESSOR}"),
+    ("pin", "[2, 0, 2]", "17: found processor 2 again (the first is at 5:11), expected it once"),
+    ("pin", "[1, 01]", "14: found processor 1 again (the first is at 5:11), expected it once"),
     ("restart", "sometimes", f'14: found "sometimes", {EXPECT_RESTART}'),
     ("debug-port", "yes", '17: found "yes", expected true or false'),
     ("test-exit", "1", '16: found "1", expected true or false'),
@@ -190,6 +222,29 @@ BAD_MANIFESTS = {
     "capital": (GOOD + "    Cpus: 1\n", ['5:5: found the unknown key "Cpus", expected "cpus"?']),
     "two edits": (GOOD + "    restrat: x\n", ['5:5: found the unknown key "restrat", expected "restart"?']),
     "far key": (GOOD + "    disk: x\n", [f'5:5: found the unknown key "disk", {EXPECT_KEYS}']),
+    "far from a short key": (
+        GOOD + "    ram: x\n",
+        [f'5:5: found the unknown key "ram", {EXPECT_KEYS}'],
+    ),
+    "near a short key": (
+        GOOD + "    pins: [0]\n",
+        ['5:5: found the unknown key "pins", expected "pin"?'],
+    ),
+    "two swapped letters": (
+        GOOD.replace("name", "naem"),
+        [
+            '2:5: found the unknown key "naem", expected "name"?',
+            f'2:5: found a VM without "name", {EXPECT_NAME}',
+        ],
+    ),
+    "every wrong processor": (
+        GOOD + "    pin:\n      - 64\n      - 1\n      - x\n      - 1\n",
+        [
+            f'6:9: found "64", {EXPECT_PROCESSOR}',
+            f'8:9: found "x", {EXPECT_PROCESSOR}',
+            "9:9: found processor 1 again (the first is at 7:9), expected it once",
+        ],
+    ),
     "merge key": (GOOD + "    <<: {}\n", [f'5:5: found the unknown key "<<", {EXPECT_KEYS}']),
     "mapping as key": (GOOD + "    {a: b}: x\n", ["5:5: found a mapping, expected a key"]),
     "key twice": (
@@ -319,21 +374,28 @@ def test_blob_says_what_the_manifest_says(place):
         "      quiet\n"
         "    memory: 1024G\n"
         "    cpus: 64\n"
+        "    weight: 10000\n"
+        "    cap: 6400\n"
+        "    pin: [63, 0]\n"
         "    restart: on-failure\n"
         "    debug-port: true\n"
         "    test-exit: false\n"
         "  - {memory: 2048K, kernel: ./k, name: '1', test-exit: true, fault-vmm: true}\n"
         f"  - {{name: {'a' * 31}, kernel: {place}/big, memory: 4M, restart: always, cmdline: ''}}\n"
-        f"  - {{name: d, kernel: k, memory: 2M, restart: never, cmdline: {'x' * 2047}}}\n",
+        f"  - {{name: d, kernel: k, memory: 2M, restart: never, cmdline: {'x' * 2047}}}\n"
+        "  - {name: e, kernel: k, memory: 2M, weight: 1, cap: 1, pin: [2]}\n"
+        f"  - {{name: f, kernel: k, memory: 2M, pin: {list(range(64))}}}\n",
     )
     vms, files = parse_blob((out / "manifest.bin").read_bytes())
     rows = [(text_of(vm[0]), text_of(vm[1]), *vm[2:]) for vm in vms]
-    #       name, cmdline, memory, cpus, restart, kernel, initrd, flags, reserved
+    #   name, cmdline, memory, cpus, restart, kernel, initrd, flags, weight, cap, reserved, pin
     assert rows == [
-        ("debian-12", "console=ttyS0 quiet", 1 << 40, 64, 1, 0, 1, 1, 0),
-        ("1", "", 2 * MIB, 1, 0, 0, NO_FILE, 6, 0),
-        ("a" * 31, "", 4 * MIB, 1, 2, 2, NO_FILE, 0, 0),
-        ("d", "x" * 2047, 2 * MIB, 1, 0, 0, NO_FILE, 0, 0),
+        ("debian-12", "console=ttyS0 quiet", 1 << 40, 64, 1, 0, 1, 1, 10000, 6400, 0, 1 << 63 | 1),
+        ("1", "", 2 * MIB, 1, 0, 0, NO_FILE, 6, 256, 0, 0, ANY_CPU),
+        ("a" * 31, "", 4 * MIB, 1, 2, 2, NO_FILE, 0, 256, 0, 0, ANY_CPU),
+        ("d", "x" * 2047, 2 * MIB, 1, 0, 0, NO_FILE, 0, 256, 0, 0, ANY_CPU),
+        ("e", "", 2 * MIB, 1, 0, 0, NO_FILE, 0, 1, 1, 0, 1 << 2),
+        ("f", "", 2 * MIB, 1, 0, 0, NO_FILE, 0, 256, 0, 0, ANY_CPU),
     ]
     # A file that several VMs name is there once, whatever its spelling.
     assert len(files) == 3

@@ -19,6 +19,8 @@ static inline void host_plan(void)
 		strcpy(host_vms[i].name, names[i]);
 		host_vms[i].memory_bytes = 16 * MIB;
 		host_vms[i].cpus = 1;
+		host_vms[i].weight = MANIFEST_WEIGHT_DEFAULT;
+		host_vms[i].cpus_allowed = MANIFEST_ANY_CPU;
 		host_vms[i].initrd = MANIFEST_NO_FILE;
 	}
 }

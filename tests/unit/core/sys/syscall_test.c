@@ -35,7 +35,9 @@ static const struct vm_request request = { .name = "a",
 					   .memory_bytes = 4 * MIB,
 					   .cpus = 1,
 					   .kernel_module = 2,
-					   .initrd_module = MANIFEST_NO_FILE };
+					   .initrd_module = MANIFEST_NO_FILE,
+					   .weight = MANIFEST_WEIGHT_DEFAULT,
+					   .cpus_allowed = MANIFEST_ANY_CPU };
 
 static u64 call_as(struct thread *t, u64 number, u64 a, u64 b)
 {

@@ -30,7 +30,9 @@ static const struct vm_request small = { .name = "a",
 					 .memory_bytes = 4 * MIB,
 					 .cpus = 1,
 					 .kernel_module = 2,
-					 .initrd_module = MANIFEST_NO_FILE };
+					 .initrd_module = MANIFEST_NO_FILE,
+					 .weight = MANIFEST_WEIGHT_DEFAULT,
+					 .cpus_allowed = MANIFEST_ANY_CPU };
 
 static int machine(void **state)
 {
@@ -104,7 +106,7 @@ static void a_new_vm_has_its_parts(void **state)
 
 static void refuses_bad_requests(void **state)
 {
-	struct vm_request bad[9];
+	struct vm_request bad[15];
 	u32 number;
 	u64 before = frames_available();
 
@@ -119,9 +121,15 @@ static void refuses_bad_requests(void **state)
 	bad[5].reserved = 1;
 	memset(bad[6].name, 'x', sizeof(bad[6].name));
 	bad[7].cpus = UINT32_MAX;
-	bad[8].kernel_module = 3;
+	bad[14].kernel_module = 3;
+	bad[8].weight = 0;
+	bad[9].weight = MANIFEST_WEIGHT_MAX + 1;
+	bad[10].cap_percent = MANIFEST_CAP_MAX + 1;
+	bad[11].cap_percent = 0xffffffff;
+	bad[12].cpus_allowed = 0;
+	bad[13].cpus_allowed = ~BIT64(boot_cpu.index); /* all that are not there */
 	for (u32 i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_int_equal(vm_create(&bad[i], &number), i == 8 ? ERR_NOT_FOUND : ERR_INVALID);
+		assert_int_equal(vm_create(&bad[i], &number), i == 14 ? ERR_NOT_FOUND : ERR_INVALID);
 	assert_null(vm_find(0));
 	/* The supervisor's tables for the channel may stay. */
 	assert_true(before - frames_available() <= 16);
@@ -162,6 +170,31 @@ static void vcpus_by_the_request(void **state)
 		assert_int_equal(fake_backend.vcpus, cpus);
 		destroy(vm);
 	}
+}
+
+static void the_share_is_the_processs(void **state)
+{
+	struct vm_request most = small;
+	const struct share *share;
+	u32 number;
+
+	(void)state;
+	most.weight = MANIFEST_WEIGHT_MAX;
+	most.cap_percent = MANIFEST_CAP_MAX;
+	most.cpus_allowed = BIT64(boot_cpu.index) | BIT64(63);
+	assert_int_equal(vm_create(&most, &number), ERR_OK);
+	share = &vm_find(number)->process->share;
+	assert_int_equal(share->weight, MANIFEST_WEIGHT_MAX);
+	assert_int_equal(share->cap_percent, MANIFEST_CAP_MAX);
+	assert_int_equal(share->allowed, most.cpus_allowed);
+	share = &create()->process->share; /* the next one starts afresh */
+	assert_int_equal(share->weight, MANIFEST_WEIGHT_DEFAULT);
+	assert_int_equal(share->cap_percent, 0);
+	assert_int_equal(share->allowed, UINT64_MAX);
+	share = &process_supervisor()->share;
+	assert_int_equal(share->weight, 4 * MANIFEST_WEIGHT_DEFAULT);
+	assert_int_equal(share->cap_percent, 0);
+	assert_int_equal(share->allowed, 1);
 }
 
 /* Whatever allocation fails, a VM is there whole or not at all. */
@@ -405,6 +438,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_new_vm_has_its_parts, machine, clear),
 		cmocka_unit_test_setup_teardown(refuses_bad_requests, machine, clear),
 		cmocka_unit_test_setup_teardown(vcpus_by_the_request, machine, clear),
+		cmocka_unit_test_setup_teardown(the_share_is_the_processs, machine, clear),
 		cmocka_unit_test_setup_teardown(creation_fails_without_a_trace, machine, clear),
 		cmocka_unit_test_setup_teardown(creation_undoes_a_failing_back_end, machine, clear),
 		cmocka_unit_test_setup_teardown(no_memory_for_the_heaps_tables, machine, clear),

@@ -39,6 +39,8 @@ static int fresh(void **state)
 	static const struct vm_request request = { .name = "a",
 						   .memory_bytes = 4 * MIB,
 						   .cpus = VCPUS,
+						   .weight = 1,
+						   .cpus_allowed = 1,
 						   .kernel_module = 2,
 						   .initrd_module = MANIFEST_NO_FILE };
 	u32 number;
