@@ -42,7 +42,9 @@ static struct backend ept_backend;
 static struct vm *create(const char *name)
 {
 	struct vm_request request = { .memory_bytes = 6 * MIB,
-				      .cpus = 1, .weight = 1, .cpus_allowed = 1,
+				      .cpus = 1,
+				      .weight = 1,
+				      .cpus_allowed = 1,
 				      .kernel_module = 1,
 				      .initrd_module = MANIFEST_NO_FILE };
 	u32 number;
