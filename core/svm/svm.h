@@ -1,9 +1,9 @@
 /* The AMD-V back end's own structures; nothing outside this folder sees them. */
 #pragma once
 
-#include "core/svm/vmcb.h"
 #include "core/virt/guest_fetch.h"
 #include "core/virt/vm.h"
+#include "lib/x86/vmcb.h"
 
 /* APM, "CPUID Fn8000_000A_EDX SVM Feature Identification" */
 #define SVM_FEATURE_NPT		   BIT32(0)

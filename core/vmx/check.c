@@ -10,10 +10,10 @@
 #include "core/cpu/insn.h"
 #include "core/trace/log.h"
 #include "core/vmx/caps.h"
-#include "core/vmx/vmcs.h"
 #include "lib/abi/vcpu.h"
 #include "lib/base/format.h"
 #include "lib/x86/registers.h"
+#include "lib/x86/vmcs.h"
 #include "lib/x86/walk.h"
 
 #define LINES_MAX 8U

@@ -1,7 +1,7 @@
 /* The world switch. SDM, "VMLAUNCH/VMRESUME" and "VM Exits". */
 #include "lib/abi/vcpu_offsets.h"
 
-#define VMCS_HOST_RSP 0x6c14 /* these as in vmcs.h and insn.h */
+#define VMCS_HOST_RSP 0x6c14 /* these as in lib/x86/vmcs.h and insn.h */
 #define VMX_FAIL_INVALID 1
 #define VMX_FAIL_VALID 2
 

@@ -5,8 +5,8 @@
 #include "core/cpu/insn.h"
 #include "core/virt/vm.h"
 #include "core/vmx/insn.h"
-#include "core/vmx/vmcs.h"
 #include "lib/base/assert.h"
+#include "lib/x86/vmcs.h"
 
 /* What SYSCALL, SWAPGS and a page fault of ring 3 use; the VMCS does not switch it. */
 struct vmx_registers {

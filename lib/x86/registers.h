@@ -1,8 +1,8 @@
 /*
  * Architectural registers and tables that every x86-64 processor has, by the names of the manuals:
  * control registers, RFLAGS, page-table entries, exceptions, MSRs and CPUID bits.
- * Governed by the Intel SDM, volumes 3 and 4, and the AMD APM, volume 2. Vendor-specific
- * virtualization registers live beside their back end.
+ * Governed by the Intel SDM, volumes 3 and 4, and the AMD APM, volume 2. What one vendor's
+ * virtualization adds is in vmcb.h and vmcs.h, for its back end alone.
  */
 #pragma once
 
