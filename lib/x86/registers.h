@@ -263,6 +263,8 @@ static inline bool exception_has_error(unsigned vector)
 #define APIC_BASE_X2APIC  BIT64(10)
 #define APIC_BASE_ENABLE  BIT64(11)
 #define APIC_BASE_ADDRESS BITS64(51, 12)
+#define APIC_BASE_MODE	  BITS64(11, 10) /* the two mode bits as a number */
+enum { LAPIC_MODE_OFF, LAPIC_MODE_XAPIC = 2, LAPIC_MODE_X2APIC };
 
 /* SDM, "Memory Type Range Registers (MTRRs)" */
 #define MTRRCAP_COUNT	BITS64(7, 0)
