@@ -11,29 +11,12 @@
 #include "lib/base/string.h"
 #include "lib/x86/registers.h"
 
-#define GDT_CODE64	  0x00af9b000000ffffULL
-#define GDT_DATA	  0x00cf93000000ffffULL
-#define GDT_DPL3	  0x0000600000000000ULL
-#define GDT_TSS_TYPE	  0x0000890000000000ULL
-#define IDT_INTERRUPT	  0x8e00U
-#define IDT_DPL3	  0x6000U
 #define TRAP_STUB_BYTES	  16U
 #define IST_NMI		  1U
 #define IST_DF		  2U
 #define IST_MC		  3U
 #define IST_STACK_BYTES	  (2 * PAGE_SIZE)
-#define STAR_SYSCALL_CS	  BITS64(47, 32)
-#define STAR_SYSRET_CS	  BITS64(63, 48)
 #define SYSCALL_FLAG_MASK (RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC)
-
-struct idt_gate {
-	u16 offset_low;
-	u16 selector;
-	u16 flags; /* IST in bits 2:0 */
-	u16 offset_middle;
-	u32 offset_high;
-	u32 reserved;
-};
 
 extern const u8 trap_stubs[];
 void syscall_entry(void);
@@ -158,7 +141,7 @@ static void protections_init(void)
 
 static u32 xsave_size(u64 xcr0)
 {
-	u32 bytes = 512 + 64; /* legacy area and header */
+	u32 bytes = XSAVE_LEGACY_BYTES;
 
 	for (u32 i = 2; i < 63; i++) {
 		struct cpuid_result part;

@@ -7,21 +7,12 @@
 #include "core/sched/queue.h"
 #include "lib/abi/syscall.h"
 #include "lib/base/types.h"
+#include "lib/x86/tables.h"
 
 #define CPU_MAX 64
 
 struct thread;
 struct vcpu;
-
-struct tss {
-	u32 reserved0;
-	u64 rsp[3];
-	u64 reserved1;
-	u64 ist[7];
-	u64 reserved2;
-	u16 reserved3;
-	u16 io_map;
-} PACKED;
 
 struct cpu {
 	struct cpu *self;	/* GS:0 */

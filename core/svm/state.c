@@ -4,12 +4,6 @@
 #include "core/virt/engine.h"
 #include "lib/x86/registers.h"
 
-/* VMCB attributes are the descriptor's bits 55:52 and 47:40 in 12 bits. */
-#define ATTR_LOW    BITS64(7, 0)
-#define ATTR_HIGH   BITS64(11, 8)
-#define RIGHTS_LOW  BITS64(7, 0)
-#define RIGHTS_HIGH BITS64(15, 12)
-
 static const u16 segment_place[SEG_COUNT] = {
 #define PLACE(field) offsetof(struct vmcb_save, field)
 	[SEG_ES] = PLACE(es), [SEG_CS] = PLACE(cs), [SEG_SS] = PLACE(ss),     [SEG_DS] = PLACE(ds),

@@ -10,8 +10,6 @@
 #include "core/virt/events.h"
 #include "lib/x86/registers.h"
 
-#define VM_CR_SVMDIS	BIT64(4)
-#define VM_CR_R_INIT	BIT64(1)
 #define SHADOW_RETRY_US 1
 /* A spin lock's owner is late after so many PAUSEs, none more than so many cycles after another. */
 #define PAUSE_COUNT	3000

@@ -5,14 +5,6 @@
 #include "core/virt/vm.h"
 #include "lib/x86/vmcb.h"
 
-/* APM, "CPUID Fn8000_000A_EDX SVM Feature Identification" */
-#define SVM_FEATURE_NPT		   BIT32(0)
-#define SVM_FEATURE_NRIPS	   BIT32(3)
-#define SVM_FEATURE_CLEAN_BITS	   BIT32(5)
-#define SVM_FEATURE_FLUSH_BY_ASID  BIT32(6)
-#define SVM_FEATURE_DECODE_ASSISTS BIT32(7)
-#define SVM_FEATURE_PAUSE_FILTER   BIT32(10)
-
 struct svm_cpu {
 	void *host_save;   /* VM_HSAVE_PA */
 	struct vmcb *host; /* VMLOAD state of root mode */

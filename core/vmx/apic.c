@@ -11,9 +11,6 @@
 #include "core/vmx/vmx.h"
 #include "lib/base/assert.h"
 
-#define STATUS_RVI BITS64(7, 0)	 /* the highest vector requested */
-#define STATUS_SVI BITS64(15, 8) /* the highest vector in service */
-
 #define EOI_BITMAPS 4U
 
 static const u32 mode_controls[] = {

@@ -10,10 +10,6 @@
 #define MSR_RANGE  0x2000U		 /* MSRs a range, a bit each */
 #define MSR_WRITES (2 * (MSR_RANGE / 8)) /* behind both ranges' bits of reads */
 
-#define MSR_X2APIC_TPR	    0x808U
-#define MSR_X2APIC_EOI	    0x80bU
-#define MSR_X2APIC_SELF_IPI 0x83fU
-
 static struct permission permission;
 static u8 *msr_x2apic;
 

@@ -9,6 +9,12 @@ struct vmcb_segment {
 	u64 base;
 };
 
+/* Attributes are the descriptor's bits 55:52 and 47:40 in 12 bits. */
+#define ATTR_LOW    BITS64(7, 0)
+#define ATTR_HIGH   BITS64(11, 8)
+#define RIGHTS_LOW  BITS64(7, 0)
+#define RIGHTS_HIGH BITS64(15, 12)
+
 struct vmcb_control {
 	u32 intercept_cr; /* reads 15:0, writes 31:16 */
 	u32 intercept_dr;
@@ -207,3 +213,11 @@ enum svm_exit {
 /* EXITINFO1 of a nested page fault: APM, "Nested versus Guest Page Faults". */
 #define NPF_WRITE BIT64(1)
 #define NPF_FETCH BIT64(4)
+
+/* APM, "CPUID Fn8000_000A_EDX SVM Feature Identification" */
+#define SVM_FEATURE_NPT		   BIT32(0)
+#define SVM_FEATURE_NRIPS	   BIT32(3)
+#define SVM_FEATURE_CLEAN_BITS	   BIT32(5)
+#define SVM_FEATURE_FLUSH_BY_ASID  BIT32(6)
+#define SVM_FEATURE_DECODE_ASSISTS BIT32(7)
+#define SVM_FEATURE_PAUSE_FILTER   BIT32(10)

@@ -253,6 +253,10 @@ enum vmx_exit {
 #define ACTIVITY_WAIT_SIPI 3U
 #define LINK_POINTER_NONE  UINT64_MAX
 
+/* VMCS_GUEST_INTERRUPT_STATUS; SDM, "Guest Non-Register State" */
+#define STATUS_RVI BITS64(7, 0)	 /* the highest vector requested */
+#define STATUS_SVI BITS64(15, 8) /* the highest vector in service */
+
 /* SDM, "Exit Qualification" */
 #define QUAL_CR_NUMBER	    BITS64(3, 0)
 #define QUAL_CR_TYPE	    BITS64(5, 4) /* 0: MOV to CR */
