@@ -350,34 +350,6 @@ static bool svm_insn_done(struct vcpu *v, u32 length)
 	return true;
 }
 
-static u64 svm_register_get(struct vcpu *v, enum vcpu_register which)
-{
-	const struct vmcb_save *save = &vcpu_vmcb(v)->save;
-	switch (which) {
-	case VCPU_CR0:
-		return save->cr0;
-	case VCPU_CR2:
-		return save->cr2;
-	case VCPU_CR4:
-		return save->cr4;
-	case VCPU_RFLAGS:
-		return save->rflags;
-	default:
-		return save->cpl;
-	}
-}
-
-static void svm_register_set(struct vcpu *v, enum vcpu_register which, u64 value)
-{
-	struct vmcb *vmcb = vcpu_vmcb(v);
-
-	if (which == VCPU_RFLAGS)
-		vmcb->save.rflags = value;
-	else
-		vmcb->save.cr2 = value;
-	vmcb_dirty(vmcb, CLEAN_CR2);
-}
-
 /* The VMCB holds it all, and an ASID of another CPU is not taken for one's own. */
 static void svm_leave(struct vcpu *v)
 {
@@ -542,8 +514,6 @@ const struct backend svm_backend = {
 	.state_set = svm_state_set,
 	.register_get = svm_register_get,
 	.register_set = svm_register_set,
-	.msr_get = svm_msr_get,
-	.msr_set = svm_msr_set,
 	.tsc_offset_set = svm_tsc_offset_set,
 	.inject = svm_inject,
 	.offer_interrupt = svm_offer_interrupt,

@@ -48,8 +48,8 @@ hpa_t permission_msr(void);
 /* State and single registers. */
 void svm_state_get(struct vcpu *vcpu, struct vcpu_state *state);
 void svm_state_set(struct vcpu *vcpu, const struct vcpu_state *state);
-bool svm_msr_get(struct vcpu *vcpu, u32 index, u64 *value);
-bool svm_msr_set(struct vcpu *vcpu, u32 index, u64 value);
+u64 svm_register_get(struct vcpu *vcpu, enum vcpu_register which);
+void svm_register_set(struct vcpu *vcpu, enum vcpu_register which, u64 value);
 
 static inline struct svm_vcpu *svm_vcpu(const struct vcpu *vcpu)
 {

@@ -23,8 +23,8 @@ struct event {
 	u32 error;
 };
 
-/* Registers that handlers read or write one by one. Only RFLAGS and CR2 can be written. */
-enum vcpu_register { VCPU_CR0, VCPU_CR2, VCPU_CR4, VCPU_RFLAGS, VCPU_CPL };
+/* Registers that handlers read one by one. From CR2 on they can be written. */
+enum vcpu_register { VCPU_CR0, VCPU_CR4, VCPU_CPL, VCPU_CR2, VCPU_RFLAGS, VCPU_EFER, VCPU_PAT };
 
 #define OFFER_NONE   (-1)
 #define OFFER_WINDOW (-2)
@@ -67,9 +67,6 @@ struct backend {
 	/* The few single registers that handlers need. */
 	u64 (*register_get)(struct vcpu *vcpu, enum vcpu_register which);
 	void (*register_set)(struct vcpu *vcpu, enum vcpu_register which, u64 value);
-	/* MSRs that live in the vendor's structure. False: not one of them. */
-	bool (*msr_get)(struct vcpu *vcpu, u32 index, u64 *value);
-	bool (*msr_set)(struct vcpu *vcpu, u32 index, u64 value);
 	void (*tsc_offset_set)(struct vcpu *vcpu, u64 offset);
 
 	/* Gives an exception or NMI to the guest at the next entry. */
@@ -90,7 +87,7 @@ struct backend {
 	bool (*intr_window)(struct vcpu *vcpu);
 };
 
-static_assert(sizeof(struct backend) / sizeof(void *) <= 2 + 24, "the seam stays narrow");
+static_assert(sizeof(struct backend) / sizeof(void *) <= 2 + 22, "the seam stays narrow");
 
 /* The back end of this machine, chosen once at boot. */
 extern const struct backend *backend;

@@ -85,25 +85,30 @@ static bool msr_write_x2apic(struct vcpu *vcpu, u32 index, u64 value)
 
 static bool msr_read_efer(struct vcpu *vcpu, u32 index, u64 *value)
 {
-	return backend->msr_get(vcpu, index, value);
+	(void)index;
+	*value = backend->register_get(vcpu, VCPU_EFER);
+	return true;
 }
 
 /* SDM, "IA32_EFER": LME cannot change while paging is on; LMA is the processor's. */
 static bool msr_write_efer(struct vcpu *vcpu, u32 index, u64 value)
 {
-	u64 old;
+	u64 old = backend->register_get(vcpu, VCPU_EFER);
 
-	if ((value & ~EFER_WRITABLE) != 0 || !backend->msr_get(vcpu, index, &old))
+	(void)index;
+	if ((value & ~EFER_WRITABLE) != 0)
 		return false;
 	if (((old ^ value) & EFER_LME) != 0 && (backend->register_get(vcpu, VCPU_CR0) & CR0_PG))
 		return false;
-	value = (value & ~EFER_LMA) | (old & EFER_LMA);
-	return backend->msr_set(vcpu, index, value);
+	backend->register_set(vcpu, VCPU_EFER, (value & ~EFER_LMA) | (old & EFER_LMA));
+	return true;
 }
 
 static bool msr_read_pat(struct vcpu *vcpu, u32 index, u64 *value)
 {
-	return backend->msr_get(vcpu, index, value);
+	(void)index;
+	*value = backend->register_get(vcpu, VCPU_PAT);
+	return true;
 }
 
 static bool msr_write_pat(struct vcpu *vcpu, u32 index, u64 value)
@@ -114,7 +119,9 @@ static bool msr_write_pat(struct vcpu *vcpu, u32 index, u64 value)
 		if (!memory_type_is_valid(type) && type != MEMORY_TYPE_UC_)
 			return false;
 	}
-	return backend->msr_set(vcpu, index, value);
+	(void)index;
+	backend->register_set(vcpu, VCPU_PAT, value);
+	return true;
 }
 
 static bool msr_read_mtrr_variable(struct vcpu *vcpu, u32 index, u64 *value)

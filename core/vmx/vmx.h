@@ -81,8 +81,6 @@ void vmx_state_get(struct vcpu *vcpu, struct vcpu_state *state);
 void vmx_state_set(struct vcpu *vcpu, const struct vcpu_state *state);
 u64 vmx_register_get(struct vcpu *vcpu, enum vcpu_register which);
 void vmx_register_set(struct vcpu *vcpu, enum vcpu_register which, u64 value);
-bool vmx_msr_get(struct vcpu *vcpu, u32 index, u64 *value);
-bool vmx_msr_set(struct vcpu *vcpu, u32 index, u64 value);
 /* What APIC virtualization needs in the VM and in the VMCS. */
 MUST_USE enum err vmx_apic_init(const struct vcpu *vcpu);
 /* Before an entry: what changed in vcpu->lapic, its mode too. False: the processor delivers nothing
