@@ -27,20 +27,6 @@ struct cpu *cpu_table[CPU_MAX] = { &boot_cpu };
 u32 cpu_count = 1;
 static struct idt_gate idt[256];
 
-static u32 ist_of(unsigned vector)
-{
-	switch (vector) {
-	case EXC_NMI:
-		return IST_NMI;
-	case EXC_DF:
-		return IST_DF;
-	case EXC_MC:
-		return IST_MC;
-	default:
-		return 0;
-	}
-}
-
 static void idt_init(void)
 {
 	for (unsigned vector = 0; vector < ARRAY_SIZE(idt); vector++) {
@@ -49,12 +35,15 @@ static void idt_init(void)
 		idt[vector] = (struct idt_gate){
 			.offset_low = (u16)stub,
 			.selector = SELECTOR_CORE_CODE,
-			.flags = (u16)(IDT_INTERRUPT | ist_of(vector)),
+			.flags = IDT_INTERRUPT,
 			.offset_middle = (u16)(stub >> 16),
 			.offset_high = (u32)(stub >> 32),
 		};
 	}
 	idt[EXC_BP].flags |= IDT_DPL3;
+	idt[EXC_NMI].flags |= IST_NMI;
+	idt[EXC_DF].flags |= IST_DF;
+	idt[EXC_MC].flags |= IST_MC;
 }
 
 static void gdt_init(struct cpu *cpu)
@@ -175,8 +164,6 @@ void cpu_detect(void)
 	f->rdtscp = (cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID_EXT1_EDX_RDTSCP) != 0;
 	f->physical_bits =
 		extended_max >= CPUID_EXT_ADDRESS ? cpuid(CPUID_EXT_ADDRESS, 0).eax & 0xff : 36;
-	if (extended_max >= CPUID_EXT_POWER)
-		f->invariant_tsc = (cpuid(CPUID_EXT_POWER, 0).edx & CPUID_EXT7_EDX_INVTSC) != 0;
 	f->xcr0 = XCR0_X87 | XCR0_SSE;
 	if (f->xsave && basic_max >= CPUID_XSAVE) {
 		struct cpuid_result xsave = cpuid(CPUID_XSAVE, 0);

@@ -56,7 +56,7 @@ void tlb_flush_all(void);
 
 /* What the processor can do, decoded once from CPUID. */
 struct cpu_features {
-	bool smep, smap, umip, page_1g, rdtscp, x2apic, tsc_deadline, xsave, invariant_tsc;
+	bool smep, smap, umip, page_1g, rdtscp, x2apic, tsc_deadline, xsave;
 	u64 xcr0;	 /* all that XSAVE can manage here */
 	u32 xsave_bytes; /* area for all of it */
 	u32 physical_bits;
