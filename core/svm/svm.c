@@ -230,31 +230,6 @@ static void asid_assign(struct svm_vcpu *s, struct cpu *cpu)
 	s->cpu = cpu;
 }
 
-static struct event reinject_decode(u64 info)
-{
-	struct event event = {
-		.vector = (u8)field_get(EVENT_VECTOR, info),
-		.has_error = (info & EVENT_ERROR_VALID) != 0,
-		.error = (u32)field_get(EVENT_ERROR, info),
-	};
-
-	switch (field_get(EVENT_TYPE, info)) {
-	case EVENT_TYPE_NMI:
-		event.type = EVENT_NMI;
-		break;
-	case EVENT_TYPE_EXC:
-		/* INT3 and INTO run again as instructions. */
-		event.type = event.vector == EXC_BP || event.vector == EXC_OF ? EVENT_NONE
-									      : EVENT_EXCEPTION;
-		break;
-	default:
-		/* So does INT n; an external interrupt was not taken. */
-		event.type = EVENT_NONE;
-		break;
-	}
-	return event;
-}
-
 static void nmi_unblock(struct svm_vcpu *s)
 {
 	s->iret_seen = false;
@@ -272,7 +247,7 @@ static void offer_decode(struct vcpu *v, const struct vmcb_control *c)
 
 	if (v->offered >= 0 && !(c->int_control & V_IRQ)) {
 		v->offer_taken =
-			!(info & EVENT_VALID) || field_get(EVENT_TYPE, info) != EVENT_TYPE_INTR;
+			!(info & EVENT_VALID) || field_get(EVENT_TYPE, info) != EVENT_INTERRUPT;
 		v->events = true;
 	}
 	v->events |= svm_features.bochs; /* it may have overlooked it */
@@ -285,7 +260,9 @@ static void events_decode(struct vcpu *v, struct svm_vcpu *s)
 	u64 info = c->exit_int_info;
 
 	if (info & EVENT_VALID) {
-		v->reinject = reinject_decode(info);
+		v->reinject = event_decode(info, field_get(EVENT_ERROR, info));
+		if (v->reinject.vector == EXC_BP || v->reinject.vector == EXC_OF)
+			v->reinject.type = EVENT_NONE; /* INT3 and INTO, here like exceptions */
 		v->events = true;
 	}
 	if (v->offered != OFFER_NONE)
@@ -370,16 +347,9 @@ static void svm_tsc_offset_set(struct vcpu *v, u64 offset)
 
 static void svm_inject(struct vcpu *v, const struct event *event)
 {
-	static const u64 types[] = {
-		[EVENT_NMI] = EVENT_TYPE_NMI,
-		[EVENT_EXCEPTION] = EVENT_TYPE_EXC,
-	};
 	struct svm_vcpu *s = svm_vcpu(v);
-	u64 raw = EVENT_VALID | field_set(EVENT_TYPE, event->vector, types[event->type]);
 
-	if (event->has_error)
-		raw = field_set(EVENT_ERROR, raw | EVENT_ERROR_VALID, event->error);
-	s->vmcb->control.event_inject = raw;
+	s->vmcb->control.event_inject = field_set(EVENT_ERROR, event_encode(event), event->error);
 	if (event->type == EVENT_NMI) {
 		s->nmi_blocked = true;
 		s->vmcb->control.intercept1 |= INTERCEPT1_IRET;

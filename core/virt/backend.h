@@ -8,20 +8,41 @@
 #include "core/trace/log.h"
 #include "lib/abi/vcpu.h"
 #include "lib/base/err.h"
+#include "lib/x86/event.h"
 
 struct cpu;
 struct vcpu;
 struct vm;
 
-/* An event for the guest, as both vendors' injection fields can express it. */
-enum event_type { EVENT_NONE, EVENT_NMI, EVENT_EXCEPTION, EVENT_SOFTWARE };
+/* External interrupts are offered, not injected: their number is free. */
+#define EVENT_NONE EVENT_INTERRUPT
 
+/* An exception or NMI for the guest. */
 struct event {
 	u8 type; /* enum event_type */
 	u8 vector;
 	bool has_error;
 	u32 error;
 };
+
+static inline u64 event_encode(const struct event *event)
+{
+	return EVENT_VALID | (event->has_error ? EVENT_ERROR_VALID : 0) |
+	       field_set(EVENT_TYPE, event->vector, event->type);
+}
+
+/* What to inject again: INT n, INT1, INT3 and INTO run again, an interrupt was not taken. */
+static inline struct event event_decode(u64 info, u64 error)
+{
+	u8 type = (u8)field_get(EVENT_TYPE, info);
+
+	return (struct event){
+		.type = type == EVENT_NMI || type == EVENT_EXCEPTION ? type : EVENT_NONE,
+		.vector = (u8)field_get(EVENT_VECTOR, info),
+		.has_error = (info & EVENT_ERROR_VALID) != 0,
+		.error = (u32)error,
+	};
+}
 
 /* Registers that handlers read one by one. From CR2 on they can be written. */
 enum vcpu_register { VCPU_CR0, VCPU_CR4, VCPU_CPL, VCPU_CR2, VCPU_RFLAGS, VCPU_EFER, VCPU_PAT };

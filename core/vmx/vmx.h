@@ -101,6 +101,14 @@ void vmx_control_registers_init(struct vcpu *vcpu);
 bool vmx_cr0_write(u64 value);
 bool vmx_cr4_write(const struct vcpu *vcpu, u64 value);
 
+/* Whether the guest counts as being in an NMI handler. */
+static inline void vmx_nmi_block(bool on)
+{
+	u64 blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(u64)BLOCKED_BY_NMI;
+
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, on ? blocked | BLOCKED_BY_NMI : blocked);
+}
+
 /* The shadow of MOV SS or STI is over. */
 static inline void vmx_shadow_end(void)
 {

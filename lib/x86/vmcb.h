@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lib/base/types.h"
+#include "lib/x86/event.h"
 
 struct vmcb_segment {
 	u16 selector, attributes;
@@ -140,15 +141,7 @@ static_assert(sizeof(struct vmcb) == 4096, "APM");
 
 #define NESTED_PAGING BIT64(0)
 
-#define EVENT_VECTOR	  BITS64(7, 0)
-#define EVENT_TYPE	  BITS64(10, 8)
-#define EVENT_TYPE_INTR	  0ULL
-#define EVENT_TYPE_NMI	  2ULL
-#define EVENT_TYPE_EXC	  3ULL
-#define EVENT_TYPE_SOFT	  4ULL
-#define EVENT_ERROR_VALID BIT64(11)
-#define EVENT_VALID	  BIT64(31)
-#define EVENT_ERROR	  BITS64(63, 32)
+#define EVENT_ERROR BITS64(63, 32) /* the rest is in event.h */
 
 /* What the processor may keep cached from the last VMRUN; clear a bit when its fields change. */
 #define CLEAN_INTERCEPTS BIT32(0)
