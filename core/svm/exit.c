@@ -146,8 +146,8 @@ static void decode_exception(struct vcpu *v, const struct vmcb *vmcb)
 	u32 vector = (u32)vmcb->control.exit_code - SVM_EXIT_EXCEPTION;
 
 	if (vector == EXC_DB && svm_vcpu(v)->stepping) {
-		svm_vcpu(v)->vmcb->save.dr6 &= ~DR6_BS; /* our trap, not the guest's */
-		vmcb_dirty(svm_vcpu(v)->vmcb, CLEAN_DRX);
+		svm_vcpu(v)->vmcb.save.dr6 &= ~DR6_BS; /* our trap, not the guest's */
+		vmcb_dirty(&svm_vcpu(v)->vmcb, CLEAN_DRX);
 		v->exit.reason = VM_EXIT_WINDOW;
 		return;
 	}
@@ -163,8 +163,8 @@ static void decode_iret(struct vcpu *v, const struct vmcb *vmcb)
 
 	s->iret_seen = true;
 	s->iret_rip = vmcb->save.rip;
-	s->vmcb->control.intercept1 &= ~INTERCEPT1_IRET;
-	vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
+	s->vmcb.control.intercept1 &= ~INTERCEPT1_IRET;
+	vmcb_dirty(&s->vmcb, CLEAN_INTERCEPTS);
 }
 
 /* MOV to CR8 names its source register in its bytes: not every processor decodes it for us. */

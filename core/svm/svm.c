@@ -102,16 +102,12 @@ static enum err svm_cpu_on(struct cpu *cpu)
 
 	if (!s)
 		return ERR_NO_MEMORY;
-	s->host_save = heap_try_alloc(PAGE_SIZE);
-	s->host = heap_try_alloc(sizeof(*s->host));
-	if (!s->host_save || !s->host)
-		return ERR_NO_MEMORY;
 	if (cpu->index == 0) {
-		err = permission_init();
+		err = svm_permission_init();
 		if (err)
 			return err;
 	}
-	s->host_hpa = core_physical(s->host);
+	s->host_hpa = core_physical(&s->host);
 	s->asid_generation = 1;
 	s->asid_next = 1;
 	cpu->virt = s;
@@ -162,8 +158,8 @@ static void control_init(struct vcpu *v, struct vmcb_control *c)
 	c->intercept_exception = intercept_exceptions();
 	c->intercept1 = INTERCEPTS1;
 	c->intercept2 = INTERCEPTS2;
-	c->iopm_base = permission_io().raw;
-	c->msrpm_base = permission_msr().raw;
+	c->iopm_base = core_physical(svm_permission.io).raw;
+	c->msrpm_base = core_physical(svm_permission.msr).raw;
 	c->int_control = V_INTR_MASKING;
 	c->nested_control = NESTED_PAGING;
 	c->nested_cr3 = v->vm->stage2.root.raw;
@@ -180,24 +176,16 @@ static enum err svm_vcpu_init(struct vcpu *v)
 
 	if (!s)
 		return ERR_NO_MEMORY;
-	s->vmcb = heap_try_alloc(sizeof(*s->vmcb));
-	if (!s->vmcb) {
-		heap_free(s, sizeof(*s));
-		return ERR_NO_MEMORY;
-	}
-	s->vmcb_hpa = core_physical(s->vmcb);
-	control_init(v, &s->vmcb->control);
-	s->vmcb->save.g_pat = PAT_RESET;
+	s->vmcb_hpa = core_physical(&s->vmcb);
+	control_init(v, &s->vmcb.control);
+	s->vmcb.save.g_pat = PAT_RESET;
 	v->virt = s;
 	return ERR_OK;
 }
 
 static void svm_vcpu_fini(struct vcpu *v)
 {
-	struct svm_vcpu *s = svm_vcpu(v);
-
-	heap_free(s->vmcb, sizeof(*s->vmcb));
-	heap_free(s, sizeof(*s));
+	heap_free(v->virt, sizeof(struct svm_vcpu));
 }
 
 /*
@@ -207,7 +195,7 @@ static void svm_vcpu_fini(struct vcpu *v)
 static void asid_assign(struct svm_vcpu *s, struct cpu *cpu)
 {
 	struct svm_cpu *host = cpu->virt;
-	struct vmcb *vmcb = s->vmcb;
+	struct vmcb *vmcb = &s->vmcb;
 	bool valid = s->cpu == cpu && s->asid_generation == host->asid_generation;
 
 	vmcb->control.tlb_control = TLB_KEEP;
@@ -235,9 +223,9 @@ static void nmi_unblock(struct svm_vcpu *s)
 	s->iret_seen = false;
 	s->stepping = false;
 	s->nmi_blocked = false;
-	s->vmcb->control.intercept1 &= ~INTERCEPT1_IRET;
-	s->vmcb->control.intercept_exception = intercept_exceptions();
-	vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
+	s->vmcb.control.intercept1 &= ~INTERCEPT1_IRET;
+	s->vmcb.control.intercept_exception = intercept_exceptions();
+	vmcb_dirty(&s->vmcb, CLEAN_INTERCEPTS);
 }
 
 /* What became of the interrupt on offer. */
@@ -256,7 +244,7 @@ static void offer_decode(struct vcpu *v, const struct vmcb_control *c)
 /* What is to enter again, the interrupt on offer, and the guest's NMI blocking. */
 static void events_decode(struct vcpu *v, struct svm_vcpu *s)
 {
-	struct vmcb_control *c = &s->vmcb->control;
+	struct vmcb_control *c = &s->vmcb.control;
 	u64 info = c->exit_int_info;
 
 	if (info & EVENT_VALID) {
@@ -267,7 +255,7 @@ static void events_decode(struct vcpu *v, struct svm_vcpu *s)
 	}
 	if (v->offered != OFFER_NONE)
 		offer_decode(v, c);
-	if (s->iret_seen && s->vmcb->save.rip != s->iret_rip) {
+	if (s->iret_seen && s->vmcb.save.rip != s->iret_rip) {
 		nmi_unblock(s);
 		v->events = true;
 	}
@@ -287,7 +275,7 @@ static void tpr_save(struct vcpu *v, const struct vmcb *vmcb)
 static void svm_run(struct vcpu *v)
 {
 	struct svm_vcpu *s = svm_vcpu(v);
-	struct vmcb *vmcb = s->vmcb;
+	struct vmcb *vmcb = &s->vmcb;
 	struct cpu *cpu = this_cpu();
 	struct svm_cpu *host = cpu->virt;
 	u64 *gpr = v->page->gpr;
@@ -349,11 +337,11 @@ static void svm_inject(struct vcpu *v, const struct event *event)
 {
 	struct svm_vcpu *s = svm_vcpu(v);
 
-	s->vmcb->control.event_inject = field_set(EVENT_ERROR, event_encode(event), event->error);
+	s->vmcb.control.event_inject = field_set(EVENT_ERROR, event_encode(event), event->error);
 	if (event->type == EVENT_NMI) {
 		s->nmi_blocked = true;
-		s->vmcb->control.intercept1 |= INTERCEPT1_IRET;
-		vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
+		s->vmcb.control.intercept1 |= INTERCEPT1_IRET;
+		vmcb_dirty(&s->vmcb, CLEAN_INTERCEPTS);
 	}
 }
 
@@ -439,22 +427,22 @@ static void svm_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
 /* Single-steps the IRET that ends the guest's NMI handler, so that the next NMI follows it. */
 static void step_iret(struct svm_vcpu *s)
 {
-	if (s->stepping || (s->vmcb->save.rflags & RFLAGS_TF))
+	if (s->stepping || (s->vmcb.save.rflags & RFLAGS_TF))
 		return;
 	s->stepping = true;
-	s->vmcb->control.intercept_exception |= BIT32(EXC_DB);
-	vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
-	s->vmcb->save.rflags |= RFLAGS_TF;
+	s->vmcb.control.intercept_exception |= BIT32(EXC_DB);
+	vmcb_dirty(&s->vmcb, CLEAN_INTERCEPTS);
+	s->vmcb.save.rflags |= RFLAGS_TF;
 }
 
 static bool svm_nmi_window(struct vcpu *v)
 {
 	struct svm_vcpu *s = svm_vcpu(v);
 
-	if (!s->nmi_blocked && !in_shadow(s->vmcb))
+	if (!s->nmi_blocked && !in_shadow(&s->vmcb))
 		return true;
 	/* An IRET to another task would save our TF with the old one. */
-	if (s->iret_seen && !(s->vmcb->save.rflags & RFLAGS_NT))
+	if (s->iret_seen && !(s->vmcb.save.rflags & RFLAGS_NT))
 		step_iret(s);
 	else if (s->iret_seen || !s->nmi_blocked)
 		sched_exit_soon(SHADOW_RETRY_US);

@@ -71,15 +71,12 @@ static enum err vmx_cpu_on(struct cpu *cpu)
 
 	if (!host)
 		return ERR_NO_MEMORY;
-	host->vmxon = heap_try_alloc(PAGE_SIZE);
-	if (!host->vmxon)
-		return ERR_NO_MEMORY;
 	if (cpu->index == 0) {
 		err = vmx_permission_init();
 		if (err)
 			return err;
 	}
-	*(u32 *)host->vmxon = vmx_caps.revision;
+	host->vmxon[0] = vmx_caps.revision;
 	registers_read(&host->registers);
 	read_tables(&host->gdtr, &host->idtr);
 	cpu->virt = host;
@@ -163,9 +160,9 @@ static void controls_init(struct vcpu *v, struct vmx_vcpu *x)
 	vmwrite(VMCS_EXIT_CONTROLS, vmx_caps.exit);
 	vmwrite(VMCS_ENTRY_CONTROLS, vmx_caps.entry);
 	vmwrite(VMCS_EXCEPTION_BITMAP, INTERCEPT_EXCEPTIONS);
-	vmwrite(VMCS_IO_BITMAP_A, vmx_permission_io().raw);
-	vmwrite(VMCS_IO_BITMAP_B, vmx_permission_io().raw + PAGE_SIZE);
-	vmwrite(VMCS_MSR_BITMAP, vmx_permission_msr().raw);
+	vmwrite(VMCS_IO_BITMAP_A, core_physical(vmx_permission.io).raw);
+	vmwrite(VMCS_IO_BITMAP_B, core_physical(vmx_permission.io + PAGE_SIZE).raw);
+	vmwrite(VMCS_MSR_BITMAP, core_physical(vmx_permission.msr).raw);
 	vmwrite(VMCS_VIRTUAL_APIC, core_physical(v->lapic.reg).raw);
 	vmwrite(VMCS_EPT_POINTER, x->ept_pointer);
 	vmwrite(VMCS_VPID, x->vpid);
@@ -198,7 +195,6 @@ static void vmx_vcpu_fini(struct vcpu *v)
 	assert(host->loaded != x); /* ring 3 asked for this: it has root mode's registers */
 	if (host->current == x)
 		host->current = NULL;
-	heap_free(x->vmcs, PAGE_SIZE);
 	heap_free(x, sizeof(*x));
 }
 
@@ -210,17 +206,12 @@ static enum err vmx_vcpu_init(struct vcpu *v)
 
 	if (!x)
 		return ERR_NO_MEMORY;
-	x->vmcs = heap_try_alloc(PAGE_SIZE);
-	if (!x->vmcs) {
-		heap_free(x, sizeof(*x));
-		return ERR_NO_MEMORY;
-	}
 	v->virt = x;
 	x->proc = vmx_caps.proc;
 	x->vpid = (u16)(1 + v->vm->number * VM_VCPU_MAX + v->index);
 	x->ept_pointer = ept_pointer(v->vm);
 	x->vmcs_hpa = core_physical(x->vmcs);
-	*(u32 *)x->vmcs = vmx_caps.revision;
+	x->vmcs[0] = vmx_caps.revision;
 	result = vmclear(&x->vmcs_hpa);
 	assert(result == VMX_OK);
 	vmx_select(x);

@@ -14,7 +14,7 @@ struct vmx_registers {
 };
 
 struct vmx_cpu {
-	void *vmxon;
+	u32 vmxon[PAGE_SIZE / sizeof(u32)] ALIGNED(PAGE_SIZE);
 	struct vmx_vcpu *current; /* whose VMCS is current */
 	struct vmx_vcpu *loaded;  /* whose registers are in the processor, NULL: root mode's */
 	struct vmx_registers registers; /* root mode's */
@@ -22,7 +22,7 @@ struct vmx_cpu {
 };
 
 struct vmx_vcpu {
-	void *vmcs;
+	u32 vmcs[PAGE_SIZE / sizeof(u32)] ALIGNED(PAGE_SIZE);
 	hpa_t vmcs_hpa;
 	struct cpu *active; /* where its VMCS is active, NULL: nowhere */
 	struct cpu *cpu;    /* where it ran last, with these translations; NULL: nowhere */

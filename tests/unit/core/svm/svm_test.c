@@ -484,7 +484,7 @@ int main(void)
 	};
 
 	fake_machine_start(16 * MIB);
-	if (permission_init())
+	if (svm_permission_init())
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
