@@ -27,21 +27,29 @@ static u32 *reg_of(struct cpuid_values *v, enum reg reg)
 	return regs[reg];
 }
 
+/* Where a subleaf above 0 is; the number of them all: nowhere. */
+static u32 sub_index(const struct cpuid_table *t, u32 leaf, u32 subleaf)
+{
+	u32 i = 0;
+
+	while (i < t->sub_count && (t->sub[i].leaf != leaf || t->sub[i].subleaf != subleaf))
+		i++;
+	return i;
+}
+
 static struct cpuid_values *slot(struct cpuid_table *t, u32 leaf, u32 subleaf)
 {
+	u32 i;
+
 	if (subleaf == 0)
 		return leaf >= CPUID_EXTENDED ? &t->extended[leaf - CPUID_EXTENDED]
 					      : &t->basic[leaf];
-	for (u32 i = 0; i < t->sub_count; i++) {
-		if (t->sub[i].leaf == leaf && t->sub[i].subleaf == subleaf)
-			return &t->sub[i].values;
-	}
 	/* The builder adds a fixed number of subleaves; the last one is a spare for overflow. */
-	if (t->sub_count < CPUID_SUBLEAVES - 1)
-		t->sub_count++;
-	t->sub[t->sub_count - 1].leaf = leaf;
-	t->sub[t->sub_count - 1].subleaf = subleaf;
-	return &t->sub[t->sub_count - 1].values;
+	i = (u32)min_u64(sub_index(t, leaf, subleaf), CPUID_SUBLEAVES - 1);
+	t->sub_count = (u32)max_u64(t->sub_count, i + 1);
+	t->sub[i].leaf = leaf;
+	t->sub[i].subleaf = subleaf;
+	return &t->sub[i].values;
 }
 
 static bool host_has_leaf(const struct cpuid_request *r, u32 leaf)
@@ -227,11 +235,9 @@ static const struct cpuid_values *find(const struct cpuid_table *t, u32 leaf, u3
 	    (subleaf == 0 || leaf != CPUID_EXT_CACHE))
 		return &t->extended[leaf - CPUID_EXTENDED];
 	if (leaf < CPUID_BASIC_LEAVES || leaf == CPUID_EXT_CACHE) {
-		for (u32 i = 0; i < t->sub_count; i++) {
-			if (t->sub[i].leaf == leaf && t->sub[i].subleaf == subleaf)
-				return &t->sub[i].values;
-		}
-		return &zero;
+		u32 i = sub_index(t, leaf, subleaf);
+
+		return i < t->sub_count ? &t->sub[i].values : &zero;
 	}
 	if (leaf - CPUID_HYPERVISOR < 2)
 		return &t->hypervisor[leaf - CPUID_HYPERVISOR];

@@ -18,10 +18,9 @@
 
 #define LINES_MAX 8U
 
-#define ERROR_CONTROLS 7U /* in error_names */
+#define ERROR_CONTROLS 7U
 #define ERROR_HOST     8U
 
-#define EFER_KNOWN	 (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 #define RFLAGS_UNKNOWN	 (BITS64(63, 22) | BIT64(15) | BIT64(5) | BIT64(3))
 #define RIGHTS_UNKNOWN	 (BITS64(31, 17) | BITS64(11, 8))
 #define RIGHTS_V8086	 0xf3
@@ -331,33 +330,14 @@ void vmx_entry_failure_log(const char *vm_name, u32 vcpu_index, u64 exit_reason,
 	say_rest(&r);
 }
 
+/* What an entry can fail with; the other numbers are of instructions and modes not used here. */
 static const char *const error_names[] = {
 	[0] = "no current VMCS",
-	[1] = "VMCALL executed in VMX root operation",
-	[2] = "VMCLEAR with invalid physical address",
-	[3] = "VMCLEAR with VMXON pointer",
 	[4] = "VMLAUNCH with non-clear VMCS",
 	[5] = "VMRESUME with non-launched VMCS",
-	[6] = "VMRESUME after VMXOFF",
-	[7] = "VM entry with invalid control field(s)",
-	[8] = "VM entry with invalid host-state field(s)",
-	[9] = "VMPTRLD with invalid physical address",
-	[10] = "VMPTRLD with VMXON pointer",
-	[11] = "VMPTRLD with incorrect VMCS revision identifier",
-	[12] = "VMREAD/VMWRITE from/to unsupported VMCS component",
-	[13] = "VMWRITE to read-only VMCS component",
-	[15] = "VMXON executed in VMX root operation",
-	[16] = "VM entry with invalid executive-VMCS pointer",
-	[17] = "VM entry with non-launched executive VMCS",
-	[18] = "VM entry with executive-VMCS pointer not VMXON pointer",
-	[19] = "VMCALL with non-clear VMCS",
-	[20] = "VMCALL with invalid VM-exit control fields",
-	[22] = "VMCALL with incorrect MSEG revision identifier",
-	[23] = "VMXOFF under dual-monitor treatment of SMIs and SMM",
-	[24] = "VMCALL with invalid SMM-monitor features",
-	[25] = "VM entry with invalid VM-execution control fields in executive VMCS",
+	[ERROR_CONTROLS] = "VM entry with invalid control field(s)",
+	[ERROR_HOST] = "VM entry with invalid host-state field(s)",
 	[26] = "VM entry with events blocked by MOV SS",
-	[28] = "Invalid operand to INVEPT/INVVPID",
 };
 
 const char *vmx_insn_error_name(u32 error)

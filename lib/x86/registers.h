@@ -118,6 +118,8 @@
 #define EFER_LMSLE BIT64(13)
 #define EFER_FFXSR BIT64(14)
 #define EFER_TCE   BIT64(15)
+/* Those that both vendors have, and a guest may set. */
+#define EFER_KNOWN (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 
 /* Page-table entries: SDM, "Paging". Names hold for every level of every mode unless said. */
 #define PTE_PRESENT    BIT64(0)
