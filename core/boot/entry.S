@@ -3,15 +3,11 @@
  * enters 64-bit mode with the core mapped where it is linked.
  * Multiboot2 Specification, "The layout of Multiboot2 header" and "I386 machine state".
  */
-#include "core/mem/layout.h"
+#include "core/boot/long_mode.inc"
 
 #define MULTIBOOT2_MAGIC 0xe85250d6
 #define HEADER_TAG_FRAMEBUFFER 5
 #define HEADER_TAG_MODULE_ALIGN 6
-#define CR0_BITS 0x80010021 /* PG, WP, NE, PE; CD and NW clear */
-#define CR4_PAE 0x20
-#define MSR_EFER 0xc0000080
-#define EFER_BITS 0x901 /* NXE, LME, SCE */
 
 #define PTE_TABLE 0x03 /* present, writable */
 #define PTE_LARGE 0x83
@@ -26,8 +22,6 @@
 #define MACHINE_REFUSED 0x12 /* as in machine.h */
 #define PORT_QEMU_EXIT 0xf4 /* these two as in machine.c */
 #define PORT_BOCHS_OUT 0xe9
-
-#define PHYS(symbol) (symbol - LAYOUT_IMAGE)
 
 	.section .boot.header, "a"
 	.balign 8
@@ -78,15 +72,7 @@ boot_entry:
 	movl $PTE_LARGE, PHYS(core_pd_image)
 	movl $PTE_LARGE + 0x200000, PHYS(core_pd_image) + 8
 
-	movl %eax, %cr3
-	movl $CR4_PAE, %eax
-	movl %eax, %cr4
-	movl $MSR_EFER, %ecx
-	xorl %edx, %edx
-	movl $EFER_BITS, %eax
-	wrmsr
-	movl $CR0_BITS, %eax
-	movl %eax, %cr0
+	paging_on
 	lgdt boot_gdt_pointer
 	ljmpl $8, $long_mode
 

@@ -2,16 +2,10 @@
  * From a start-up message to C: a processor begins in real mode at the page that the message names,
  * where smp.c has put a copy of this. SDM, "Multiple-Processor (MP) Initialization".
  */
+#include "core/boot/long_mode.inc"
 #include "core/boot/trampoline.h"
-#include "core/mem/layout.h"
 
 #define CR0_PE 0x1
-#define CR0_BITS 0x80010021 /* these as in entry.S */
-#define CR4_PAE 0x20
-#define MSR_EFER 0xc0000080
-#define EFER_BITS 0x901
-
-#define PHYS(symbol) (symbol - LAYOUT_IMAGE)
 #define AT(symbol) (symbol - smp_trampoline + TRAMPOLINE)
 
 	.section .rodata
@@ -33,16 +27,7 @@ smp_trampoline:
 protected:
 	movl $16, %eax
 	movl %eax, %ds
-	movl $PHYS(core_pml4), %eax
-	movl %eax, %cr3
-	movl $CR4_PAE, %eax
-	movl %eax, %cr4
-	movl $MSR_EFER, %ecx
-	xorl %edx, %edx
-	movl $EFER_BITS, %eax
-	wrmsr
-	movl $CR0_BITS, %eax
-	movl %eax, %cr0
+	paging_on
 	ljmpl $24, $AT(long)
 
 	.code64

@@ -8,34 +8,11 @@
 #include "core/cpu/insn.h"
 #include "core/mem/core_map.h"
 #include "core/trace/log.h"
+#include "lib/x86/apic.h"
 #include "lib/x86/registers.h"
 
-enum apic_register {
-	APIC_ID = 0x20,
-	APIC_TPR = 0x80,
-	APIC_EOI = 0xb0,
-	APIC_SVR = 0xf0,
-	APIC_ICR = 0x300,
-	APIC_ICR_HIGH = 0x310,
-	APIC_LVT_TIMER = 0x320,
-	APIC_LVT_LINT0 = 0x350,
-	APIC_LVT_LINT1 = 0x360,
-	APIC_LVT_ERROR = 0x370,
-	APIC_TIMER_INITIAL = 0x380,
-	APIC_TIMER_CURRENT = 0x390,
-	APIC_TIMER_DIVIDE = 0x3e0,
-};
-
-#define ICR_PENDING	   BIT32(12) /* xAPIC only */
-#define ICR_ASSERT	   BIT32(14)
-#define ICR_DESTINATION	   24 /* in the upper half, xAPIC */
-#define SVR_ENABLE	   BIT32(8)
-#define LVT_MASKED	   BIT32(16)
-#define LVT_NMI		   0x400U
-#define LVT_TIMER_DEADLINE BIT32(18)
-#define DIVIDE_BY_1	   0xbU
-#define X2APIC_MSR(reg)	   (MSR_IA32_X2APIC_FIRST + (u32)(reg) / 16)
-#define XAPIC_BYTES	   PAGE_SIZE
+#define X2APIC_MSR(reg) (MSR_IA32_X2APIC_FIRST + (u32)(reg) / 16)
+#define XAPIC_BYTES	PAGE_SIZE
 
 /* 8254 and port 61h: Intel 8254 data sheet, "Mode 0"; ICH9 data sheet, "NMI_SC". */
 #define PIT_HZ		1193182ULL
@@ -78,10 +55,10 @@ void apic_init(void)
 	wrmsr(MSR_IA32_APIC_BASE, base);
 	apic_write(APIC_TPR, 0);
 	apic_write(APIC_LVT_LINT0, LVT_MASKED);
-	apic_write(APIC_LVT_LINT1, LVT_NMI);
+	apic_write(APIC_LVT_LINT1, APIC_NMI);
 	apic_write(APIC_LVT_ERROR, LVT_MASKED);
 	apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
-	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
+	apic_write(APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);
 	apic_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
 	this_cpu()->apic_id = apic_id();
 }
@@ -108,7 +85,7 @@ void apic_send(u32 apic_id, enum apic_message message, u8 vector)
 	}
 	while (apic_read(APIC_ICR) & ICR_PENDING)
 		cpu_relax();
-	apic_write(APIC_ICR_HIGH, apic_id << ICR_DESTINATION);
+	apic_write(APIC_ICR_HIGH, (u32)field_set(ICR_XAPIC_DEST, 0, apic_id));
 	apic_write(APIC_ICR, low);
 }
 
@@ -154,8 +131,7 @@ static void measure(u64 *tsc_ticks, u64 *apic_ticks)
 
 void apic_timer_start(void)
 {
-	apic_write(APIC_LVT_TIMER,
-		   VECTOR_TIMER | (cpu_features.tsc_deadline ? LVT_TIMER_DEADLINE : 0));
+	apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (cpu_features.tsc_deadline ? LVT_DEADLINE : 0));
 }
 
 void apic_timer_calibrate(void)

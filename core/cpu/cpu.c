@@ -11,29 +11,12 @@
 #include "lib/base/string.h"
 #include "lib/x86/registers.h"
 
-#define GDT_CODE64	  0x00af9b000000ffffULL
-#define GDT_DATA	  0x00cf93000000ffffULL
-#define GDT_DPL3	  0x0000600000000000ULL
-#define GDT_TSS_TYPE	  0x0000890000000000ULL
-#define IDT_INTERRUPT	  0x8e00U
-#define IDT_DPL3	  0x6000U
 #define TRAP_STUB_BYTES	  16U
 #define IST_NMI		  1U
 #define IST_DF		  2U
 #define IST_MC		  3U
 #define IST_STACK_BYTES	  (2 * PAGE_SIZE)
-#define STAR_SYSCALL_CS	  BITS64(47, 32)
-#define STAR_SYSRET_CS	  BITS64(63, 48)
 #define SYSCALL_FLAG_MASK (RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC)
-
-struct idt_gate {
-	u16 offset_low;
-	u16 selector;
-	u16 flags; /* IST in bits 2:0 */
-	u16 offset_middle;
-	u32 offset_high;
-	u32 reserved;
-};
 
 extern const u8 trap_stubs[];
 void syscall_entry(void);
@@ -44,20 +27,6 @@ struct cpu *cpu_table[CPU_MAX] = { &boot_cpu };
 u32 cpu_count = 1;
 static struct idt_gate idt[256];
 
-static u32 ist_of(unsigned vector)
-{
-	switch (vector) {
-	case EXC_NMI:
-		return IST_NMI;
-	case EXC_DF:
-		return IST_DF;
-	case EXC_MC:
-		return IST_MC;
-	default:
-		return 0;
-	}
-}
-
 static void idt_init(void)
 {
 	for (unsigned vector = 0; vector < ARRAY_SIZE(idt); vector++) {
@@ -66,12 +35,15 @@ static void idt_init(void)
 		idt[vector] = (struct idt_gate){
 			.offset_low = (u16)stub,
 			.selector = SELECTOR_CORE_CODE,
-			.flags = (u16)(IDT_INTERRUPT | ist_of(vector)),
+			.flags = IDT_INTERRUPT,
 			.offset_middle = (u16)(stub >> 16),
 			.offset_high = (u32)(stub >> 32),
 		};
 	}
 	idt[EXC_BP].flags |= IDT_DPL3;
+	idt[EXC_NMI].flags |= IST_NMI;
+	idt[EXC_DF].flags |= IST_DF;
+	idt[EXC_MC].flags |= IST_MC;
 }
 
 static void gdt_init(struct cpu *cpu)
@@ -158,7 +130,7 @@ static void protections_init(void)
 
 static u32 xsave_size(u64 xcr0)
 {
-	u32 bytes = 512 + 64; /* legacy area and header */
+	u32 bytes = XSAVE_LEGACY_BYTES;
 
 	for (u32 i = 2; i < 63; i++) {
 		struct cpuid_result part;
@@ -192,8 +164,6 @@ void cpu_detect(void)
 	f->rdtscp = (cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID_EXT1_EDX_RDTSCP) != 0;
 	f->physical_bits =
 		extended_max >= CPUID_EXT_ADDRESS ? cpuid(CPUID_EXT_ADDRESS, 0).eax & 0xff : 36;
-	if (extended_max >= CPUID_EXT_POWER)
-		f->invariant_tsc = (cpuid(CPUID_EXT_POWER, 0).edx & CPUID_EXT7_EDX_INVTSC) != 0;
 	f->xcr0 = XCR0_X87 | XCR0_SSE;
 	if (f->xsave && basic_max >= CPUID_XSAVE) {
 		struct cpuid_result xsave = cpuid(CPUID_XSAVE, 0);

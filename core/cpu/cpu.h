@@ -7,21 +7,12 @@
 #include "core/sched/queue.h"
 #include "lib/abi/syscall.h"
 #include "lib/base/types.h"
+#include "lib/x86/tables.h"
 
 #define CPU_MAX 64
 
 struct thread;
 struct vcpu;
-
-struct tss {
-	u32 reserved0;
-	u64 rsp[3];
-	u64 reserved1;
-	u64 ist[7];
-	u64 reserved2;
-	u16 reserved3;
-	u16 io_map;
-} PACKED;
 
 struct cpu {
 	struct cpu *self;	/* GS:0 */
@@ -65,7 +56,7 @@ void tlb_flush_all(void);
 
 /* What the processor can do, decoded once from CPUID. */
 struct cpu_features {
-	bool smep, smap, umip, page_1g, rdtscp, x2apic, tsc_deadline, xsave, invariant_tsc;
+	bool smep, smap, umip, page_1g, rdtscp, x2apic, tsc_deadline, xsave;
 	u64 xcr0;	 /* all that XSAVE can manage here */
 	u32 xsave_bytes; /* area for all of it */
 	u32 physical_bits;

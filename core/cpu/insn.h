@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lib/base/types.h"
+#include "lib/x86/tables.h"
 
 struct cpuid_result {
 	u32 eax, ebx, ecx, edx;
@@ -117,11 +118,6 @@ static inline void write_xcr0(u64 value)
 {
 	__asm__ volatile("xsetbv" : : "c"(0), "a"((u32)value), "d"((u32)(value >> 32)));
 }
-
-struct table_pointer {
-	u16 limit;
-	u64 base;
-} PACKED;
 
 static inline void read_tables(struct table_pointer *gdtr, struct table_pointer *idtr)
 {

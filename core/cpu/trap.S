@@ -4,45 +4,24 @@
  * the core runs ring 3 as a subroutine, the same way it runs a guest.
  */
 #include "core/cpu/offsets.h"
+#include "core/cpu/save.inc"
 
 #define RFLAGS_CORE 0x2 /* nothing but the bit that is always set */
 
 	.text
 
 .macro push_registers
-	pushq %rax
-	pushq %rcx
-	pushq %rdx
-	pushq %rsi
-	pushq %rdi
-	pushq %r8
-	pushq %r9
-	pushq %r10
-	pushq %r11
-	pushq %rbx
-	pushq %rbp
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
+	.irp reg, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
+	pushq %\reg
+	.endr
+	push_preserved
 .endm
 
 .macro pop_registers
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %rbp
-	popq %rbx
-	popq %r11
-	popq %r10
-	popq %r9
-	popq %r8
-	popq %rdi
-	popq %rsi
-	popq %rdx
-	popq %rcx
-	popq %rax
+	pop_preserved
+	.irp reg, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax
+	popq %\reg
+	.endr
 .endm
 
 /* Back on the CPU's stack and with its flags: ring 3's AC would switch SMAP off, its DF strings. */
@@ -50,12 +29,7 @@
 	movq %gs:CPU_LOOP_RSP, %rsp
 	pushq $RFLAGS_CORE
 	popfq
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %rbp
-	popq %rbx
+	pop_preserved
 	retq
 .endm
 
@@ -70,12 +44,7 @@
 	/* void user_enter(struct frame *frame) */
 	.globl user_enter
 user_enter:
-	pushq %rbx
-	pushq %rbp
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
+	push_preserved
 	movq %rsp, %gs:CPU_LOOP_RSP
 	cmpq $VECTOR_SYSCALL, FRAME_VECTOR(%rdi)
 	movq %rdi, %rsp

@@ -7,8 +7,6 @@
 #include "lib/base/assert.h"
 #include "lib/x86/registers.h"
 
-#define OWNERS_PER_PAGE (PAGE_SIZE / sizeof(frame_owner_t))
-
 static frame_owner_t *const owners = (frame_owner_t *)LAYOUT_FRAMES;
 static u64 frame_limit; /* pages that the table describes */
 static u64 total, available;

@@ -10,8 +10,7 @@ struct exit_row {
 	struct insn_opcode opcode; /* of an instruction that may be finished in root mode */
 };
 
-/* --- The exiting instruction's bytes
- * -------------------------------------------------------------*/
+/* --- the exiting instruction's bytes --- */
 
 static bool is_long_mode_code(const struct vmcb_save *save)
 {
@@ -77,8 +76,7 @@ NOINLINE static u32 length_find(struct vcpu *v, const struct vmcb *vmcb,
 	return is_plain(v, vmcb, opcode) ? opcode->length : length_search(v, vmcb, opcode);
 }
 
-/* --- Decoding
- * -----------------------------------------------------------------------------------*/
+/* --- decoding --- */
 
 static u64 edx_eax(const struct vcpu *v)
 {
@@ -148,8 +146,8 @@ static void decode_exception(struct vcpu *v, const struct vmcb *vmcb)
 	u32 vector = (u32)vmcb->control.exit_code - SVM_EXIT_EXCEPTION;
 
 	if (vector == EXC_DB && svm_vcpu(v)->stepping) {
-		svm_vcpu(v)->vmcb->save.dr6 &= ~DR6_BS; /* our trap, not the guest's */
-		vmcb_dirty(svm_vcpu(v)->vmcb, CLEAN_DRX);
+		svm_vcpu(v)->vmcb.save.dr6 &= ~DR6_BS; /* our trap, not the guest's */
+		vmcb_dirty(&svm_vcpu(v)->vmcb, CLEAN_DRX);
 		v->exit.reason = VM_EXIT_WINDOW;
 		return;
 	}
@@ -165,8 +163,8 @@ static void decode_iret(struct vcpu *v, const struct vmcb *vmcb)
 
 	s->iret_seen = true;
 	s->iret_rip = vmcb->save.rip;
-	s->vmcb->control.intercept1 &= ~INTERCEPT1_IRET;
-	vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
+	s->vmcb.control.intercept1 &= ~INTERCEPT1_IRET;
+	vmcb_dirty(&s->vmcb, CLEAN_INTERCEPTS);
 }
 
 /* MOV to CR8 names its source register in its bytes: not every processor decodes it for us. */
@@ -186,28 +184,6 @@ static void decode_cr8(struct vcpu *v, const struct vmcb *vmcb)
 		v->exit.reason = VM_EXIT_NONE; /* changed meanwhile: let the guest try again */
 }
 
-#define OPCODE1(a)        \
-	{                 \
-		1,        \
-		{         \
-			a \
-		}         \
-	}
-#define OPCODE2(a, b)        \
-	{                    \
-		2,           \
-		{            \
-			a, b \
-		}            \
-	}
-#define OPCODE3(a, b, c)        \
-	{                       \
-		3,              \
-		{               \
-			a, b, c \
-		}               \
-	}
-
 /* Indexed by exit code; a row without a reason stands for an exit that nobody asked for. */
 static const struct exit_row exit_rows[] = {
 	[SVM_EXIT_WRITE_CR8] = { VM_EXIT_CR8, decode_cr8, { 0 } },
@@ -218,27 +194,21 @@ static const struct exit_row exit_rows[] = {
 	[SVM_EXIT_INIT] = { VM_EXIT_HOST_NMI, NULL, { 0 } }, /* becomes #SX in root mode */
 	[SVM_EXIT_VINTR] = { VM_EXIT_WINDOW, NULL, { 0 } },
 	[SVM_EXIT_RDPMC] = { VM_EXIT_REFUSED_GP, NULL, { 0 } },
-	[SVM_EXIT_CPUID] = { VM_EXIT_CPUID, NULL, OPCODE2(0x0f, 0xa2) },
+	[SVM_EXIT_CPUID] = { VM_EXIT_CPUID, NULL, { 2, { 0x0f, 0xa2 } } },
 	[SVM_EXIT_RSM] = { VM_EXIT_REFUSED, NULL, { 0 } },
 	[SVM_EXIT_IRET] = { VM_EXIT_IRET, decode_iret, { 0 } },
-	[SVM_EXIT_INVD] = { VM_EXIT_CACHE, NULL, OPCODE2(0x0f, 0x08) },
-	[SVM_EXIT_PAUSE] = { VM_EXIT_PAUSE, NULL, OPCODE2(0xf3, 0x90) },
-	[SVM_EXIT_HLT] = { VM_EXIT_HLT, NULL, OPCODE1(0xf4) },
+	[SVM_EXIT_INVD] = { VM_EXIT_CACHE, NULL, { 2, { 0x0f, 0x08 } } },
+	[SVM_EXIT_PAUSE] = { VM_EXIT_PAUSE, NULL, { 2, { 0xf3, 0x90 } } },
+	[SVM_EXIT_HLT] = { VM_EXIT_HLT, NULL, { 1, { 0xf4 } } },
 	[SVM_EXIT_INVLPGA] = { VM_EXIT_REFUSED, NULL, { 0 } },
 	[SVM_EXIT_IOIO] = { VM_EXIT_IO, decode_io, { 0 } },
 	[SVM_EXIT_MSR] = { VM_EXIT_MSR, decode_msr, { 0 } },
 	[SVM_EXIT_SHUTDOWN] = { VM_EXIT_SHUTDOWN, decode_raw, { 0 } },
-	[SVM_EXIT_VMRUN] = { VM_EXIT_REFUSED, NULL, { 0 } },
-	[SVM_EXIT_VMMCALL] = { VM_EXIT_REFUSED, NULL, { 0 } },
-	[SVM_EXIT_VMLOAD] = { VM_EXIT_REFUSED, NULL, { 0 } },
-	[SVM_EXIT_VMSAVE] = { VM_EXIT_REFUSED, NULL, { 0 } },
-	[SVM_EXIT_STGI] = { VM_EXIT_REFUSED, NULL, { 0 } },
-	[SVM_EXIT_CLGI] = { VM_EXIT_REFUSED, NULL, { 0 } },
-	[SVM_EXIT_SKINIT] = { VM_EXIT_REFUSED, NULL, { 0 } },
-	[SVM_EXIT_WBINVD] = { VM_EXIT_CACHE, NULL, OPCODE2(0x0f, 0x09) },
+	[SVM_EXIT_VMRUN... SVM_EXIT_SKINIT] = { VM_EXIT_REFUSED, NULL, { 0 } },
+	[SVM_EXIT_WBINVD] = { VM_EXIT_CACHE, NULL, { 2, { 0x0f, 0x09 } } },
 	[SVM_EXIT_MONITOR] = { VM_EXIT_REFUSED, NULL, { 0 } },
 	[SVM_EXIT_MWAIT] = { VM_EXIT_REFUSED, NULL, { 0 } },
-	[SVM_EXIT_XSETBV] = { VM_EXIT_XSETBV, decode_xsetbv, OPCODE3(0x0f, 0x01, 0xd1) },
+	[SVM_EXIT_XSETBV] = { VM_EXIT_XSETBV, decode_xsetbv, { 3, { 0x0f, 0x01, 0xd1 } } },
 	[SVM_EXIT_RDPRU] = { VM_EXIT_REFUSED, NULL, { 0 } },
 };
 

@@ -5,24 +5,13 @@
 #define MODRM_RM       0x07
 #define REX_B	       0x01
 
+/* LOCK among them: the processor would have raised #UD, but it is a prefix. */
 static bool is_legacy_prefix(u8 byte)
 {
-	switch (byte) {
-	case 0x26: /* segment overrides */
-	case 0x2e:
-	case 0x36:
-	case 0x3e:
-	case 0x64:
-	case 0x65:
-	case 0x66: /* operand size */
-	case 0x67: /* address size */
-	case 0xf0: /* LOCK: the processor would have raised #UD, but it is a prefix */
-	case 0xf2:
-	case 0xf3:
-		return true;
-	default:
-		return false;
-	}
+	bool segment = (byte & 0xe7) == 0x26 || byte == 0x64 || byte == 0x65; /* 26, 2E, 36, 3E */
+	bool size = byte == 0x66 || byte == 0x67;
+
+	return segment || size || byte == 0xf0 || byte == 0xf2 || byte == 0xf3;
 }
 
 static bool is_rex(u8 byte)

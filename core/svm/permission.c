@@ -1,14 +1,11 @@
 /* APM, "IOIO Intercept" and "MSR Intercept": bitmaps of what does not exit. */
-#include "core/virt/permission.h"
-
-#include "core/mem/core_map.h"
 #include "core/svm/svm.h"
 
 #define MSRPM_BYTES (2 * PAGE_SIZE)
 #define MSRPM_RANGE 0x2000U /* MSRs a range, two bits each: reads, writes */
 #define MSRPM_BOTH  3U
 
-static struct permission permission;
+struct permission svm_permission;
 
 static void msrpm_allow(u8 *map, u32 msr)
 {
@@ -22,17 +19,7 @@ static void msrpm_allow(u8 *map, u32 msr)
 	}
 }
 
-enum err permission_init(void)
+enum err svm_permission_init(void)
 {
-	return permission_build(&permission, MSRPM_BYTES, msrpm_allow);
-}
-
-hpa_t permission_io(void)
-{
-	return core_physical(permission.io);
-}
-
-hpa_t permission_msr(void)
-{
-	return core_physical(permission.msr);
+	return permission_build(&svm_permission, MSRPM_BYTES, msrpm_allow);
 }

@@ -4,12 +4,6 @@
 #include "core/virt/engine.h"
 #include "lib/x86/registers.h"
 
-/* VMCB attributes are the descriptor's bits 55:52 and 47:40 in 12 bits. */
-#define ATTR_LOW    BITS64(7, 0)
-#define ATTR_HIGH   BITS64(11, 8)
-#define RIGHTS_LOW  BITS64(7, 0)
-#define RIGHTS_HIGH BITS64(15, 12)
-
 static const u16 segment_place[SEG_COUNT] = {
 #define PLACE(field) offsetof(struct vmcb_save, field)
 	[SEG_ES] = PLACE(es), [SEG_CS] = PLACE(cs), [SEG_SS] = PLACE(ss),     [SEG_DS] = PLACE(ds),
@@ -98,56 +92,39 @@ void svm_state_set(struct vcpu *v, const struct vcpu_state *state)
 	vmcb_dirty(vmcb, CLEAN_CRX | CLEAN_DRX | CLEAN_DT | CLEAN_SEG | CLEAN_CR2);
 }
 
-static u64 *msr_place(struct vmcb_save *save, u32 index)
+u64 svm_register_get(struct vcpu *v, enum vcpu_register which)
 {
-	switch (index) {
-	case MSR_IA32_STAR:
-		return &save->star;
-	case MSR_IA32_LSTAR:
-		return &save->lstar;
-	case MSR_IA32_CSTAR:
-		return &save->cstar;
-	case MSR_IA32_FMASK:
-		return &save->sfmask;
-	case MSR_IA32_FS_BASE:
-		return &save->fs.base;
-	case MSR_IA32_GS_BASE:
-		return &save->gs.base;
-	case MSR_IA32_KERNEL_GS_BASE:
-		return &save->kernel_gs_base;
-	case MSR_IA32_SYSENTER_CS:
-		return &save->sysenter_cs;
-	case MSR_IA32_SYSENTER_ESP:
-		return &save->sysenter_esp;
-	case MSR_IA32_SYSENTER_EIP:
-		return &save->sysenter_eip;
-	case MSR_IA32_PAT:
-		return &save->g_pat;
-	case MSR_IA32_EFER:
-		return &save->efer;
+	const struct vmcb_save *save = &vcpu_vmcb(v)->save;
+
+	switch (which) {
+	case VCPU_CR0:
+		return save->cr0;
+	case VCPU_CR2:
+		return save->cr2;
+	case VCPU_CR4:
+		return save->cr4;
+	case VCPU_RFLAGS:
+		return save->rflags;
+	case VCPU_EFER:
+		return save->efer & ~EFER_SVME;
+	case VCPU_PAT:
+		return save->g_pat;
 	default:
-		return NULL;
+		return save->cpl;
 	}
 }
 
-bool svm_msr_get(struct vcpu *v, u32 index, u64 *value)
-{
-	const u64 *place = msr_place(&vcpu_vmcb(v)->save, index);
-
-	if (!place)
-		return false;
-	*value = index == MSR_IA32_EFER ? *place & ~EFER_SVME : *place;
-	return true;
-}
-
-bool svm_msr_set(struct vcpu *v, u32 index, u64 value)
+void svm_register_set(struct vcpu *v, enum vcpu_register which, u64 value)
 {
 	struct vmcb *vmcb = vcpu_vmcb(v);
-	u64 *place = msr_place(&vmcb->save, index);
 
-	if (!place)
-		return false;
-	*place = index == MSR_IA32_EFER ? value | EFER_SVME : value;
-	vmcb_dirty(vmcb, CLEAN_CRX | CLEAN_NP); /* EFER; the guest's PAT */
-	return true;
+	if (which == VCPU_RFLAGS)
+		vmcb->save.rflags = value;
+	else if (which == VCPU_EFER)
+		vmcb->save.efer = value | EFER_SVME;
+	else if (which == VCPU_PAT)
+		vmcb->save.g_pat = value;
+	else
+		vmcb->save.cr2 = value;
+	vmcb_dirty(vmcb, which < VCPU_EFER ? CLEAN_CR2 : CLEAN_CRX | CLEAN_NP);
 }

@@ -10,8 +10,6 @@
 #include "core/virt/events.h"
 #include "lib/x86/registers.h"
 
-#define VM_CR_SVMDIS	BIT64(4)
-#define VM_CR_R_INIT	BIT64(1)
 #define SHADOW_RETRY_US 1
 /* A spin lock's owner is late after so many PAUSEs, none more than so many cycles after another. */
 #define PAUSE_COUNT	3000
@@ -104,16 +102,12 @@ static enum err svm_cpu_on(struct cpu *cpu)
 
 	if (!s)
 		return ERR_NO_MEMORY;
-	s->host_save = heap_try_alloc(PAGE_SIZE);
-	s->host = heap_try_alloc(sizeof(*s->host));
-	if (!s->host_save || !s->host)
-		return ERR_NO_MEMORY;
 	if (cpu->index == 0) {
-		err = permission_init();
+		err = svm_permission_init();
 		if (err)
 			return err;
 	}
-	s->host_hpa = core_physical(s->host);
+	s->host_hpa = core_physical(&s->host);
 	s->asid_generation = 1;
 	s->asid_next = 1;
 	cpu->virt = s;
@@ -164,8 +158,8 @@ static void control_init(struct vcpu *v, struct vmcb_control *c)
 	c->intercept_exception = intercept_exceptions();
 	c->intercept1 = INTERCEPTS1;
 	c->intercept2 = INTERCEPTS2;
-	c->iopm_base = permission_io().raw;
-	c->msrpm_base = permission_msr().raw;
+	c->iopm_base = core_physical(svm_permission.io).raw;
+	c->msrpm_base = core_physical(svm_permission.msr).raw;
 	c->int_control = V_INTR_MASKING;
 	c->nested_control = NESTED_PAGING;
 	c->nested_cr3 = v->vm->stage2.root.raw;
@@ -182,24 +176,16 @@ static enum err svm_vcpu_init(struct vcpu *v)
 
 	if (!s)
 		return ERR_NO_MEMORY;
-	s->vmcb = heap_try_alloc(sizeof(*s->vmcb));
-	if (!s->vmcb) {
-		heap_free(s, sizeof(*s));
-		return ERR_NO_MEMORY;
-	}
-	s->vmcb_hpa = core_physical(s->vmcb);
-	control_init(v, &s->vmcb->control);
-	s->vmcb->save.g_pat = PAT_RESET;
+	s->vmcb_hpa = core_physical(&s->vmcb);
+	control_init(v, &s->vmcb.control);
+	s->vmcb.save.g_pat = PAT_RESET;
 	v->virt = s;
 	return ERR_OK;
 }
 
 static void svm_vcpu_fini(struct vcpu *v)
 {
-	struct svm_vcpu *s = svm_vcpu(v);
-
-	heap_free(s->vmcb, sizeof(*s->vmcb));
-	heap_free(s, sizeof(*s));
+	heap_free(v->virt, sizeof(struct svm_vcpu));
 }
 
 /*
@@ -209,7 +195,7 @@ static void svm_vcpu_fini(struct vcpu *v)
 static void asid_assign(struct svm_vcpu *s, struct cpu *cpu)
 {
 	struct svm_cpu *host = cpu->virt;
-	struct vmcb *vmcb = s->vmcb;
+	struct vmcb *vmcb = &s->vmcb;
 	bool valid = s->cpu == cpu && s->asid_generation == host->asid_generation;
 
 	vmcb->control.tlb_control = TLB_KEEP;
@@ -232,39 +218,14 @@ static void asid_assign(struct svm_vcpu *s, struct cpu *cpu)
 	s->cpu = cpu;
 }
 
-static struct event reinject_decode(u64 info)
-{
-	struct event event = {
-		.vector = (u8)field_get(EVENT_VECTOR, info),
-		.has_error = (info & EVENT_ERROR_VALID) != 0,
-		.error = (u32)field_get(EVENT_ERROR, info),
-	};
-
-	switch (field_get(EVENT_TYPE, info)) {
-	case EVENT_TYPE_NMI:
-		event.type = EVENT_NMI;
-		break;
-	case EVENT_TYPE_EXC:
-		/* INT3 and INTO run again as instructions. */
-		event.type = event.vector == EXC_BP || event.vector == EXC_OF ? EVENT_NONE
-									      : EVENT_EXCEPTION;
-		break;
-	default:
-		/* So does INT n; an external interrupt was not taken. */
-		event.type = EVENT_NONE;
-		break;
-	}
-	return event;
-}
-
 static void nmi_unblock(struct svm_vcpu *s)
 {
 	s->iret_seen = false;
 	s->stepping = false;
 	s->nmi_blocked = false;
-	s->vmcb->control.intercept1 &= ~INTERCEPT1_IRET;
-	s->vmcb->control.intercept_exception = intercept_exceptions();
-	vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
+	s->vmcb.control.intercept1 &= ~INTERCEPT1_IRET;
+	s->vmcb.control.intercept_exception = intercept_exceptions();
+	vmcb_dirty(&s->vmcb, CLEAN_INTERCEPTS);
 }
 
 /* What became of the interrupt on offer. */
@@ -274,7 +235,7 @@ static void offer_decode(struct vcpu *v, const struct vmcb_control *c)
 
 	if (v->offered >= 0 && !(c->int_control & V_IRQ)) {
 		v->offer_taken =
-			!(info & EVENT_VALID) || field_get(EVENT_TYPE, info) != EVENT_TYPE_INTR;
+			!(info & EVENT_VALID) || field_get(EVENT_TYPE, info) != EVENT_INTERRUPT;
 		v->events = true;
 	}
 	v->events |= svm_features.bochs; /* it may have overlooked it */
@@ -283,16 +244,18 @@ static void offer_decode(struct vcpu *v, const struct vmcb_control *c)
 /* What is to enter again, the interrupt on offer, and the guest's NMI blocking. */
 static void events_decode(struct vcpu *v, struct svm_vcpu *s)
 {
-	struct vmcb_control *c = &s->vmcb->control;
+	struct vmcb_control *c = &s->vmcb.control;
 	u64 info = c->exit_int_info;
 
 	if (info & EVENT_VALID) {
-		v->reinject = reinject_decode(info);
+		v->reinject = event_decode(info, field_get(EVENT_ERROR, info));
+		if (v->reinject.vector == EXC_BP || v->reinject.vector == EXC_OF)
+			v->reinject.type = EVENT_NONE; /* INT3 and INTO, here like exceptions */
 		v->events = true;
 	}
 	if (v->offered != OFFER_NONE)
 		offer_decode(v, c);
-	if (s->iret_seen && s->vmcb->save.rip != s->iret_rip) {
+	if (s->iret_seen && s->vmcb.save.rip != s->iret_rip) {
 		nmi_unblock(s);
 		v->events = true;
 	}
@@ -312,7 +275,7 @@ static void tpr_save(struct vcpu *v, const struct vmcb *vmcb)
 static void svm_run(struct vcpu *v)
 {
 	struct svm_vcpu *s = svm_vcpu(v);
-	struct vmcb *vmcb = s->vmcb;
+	struct vmcb *vmcb = &s->vmcb;
 	struct cpu *cpu = this_cpu();
 	struct svm_cpu *host = cpu->virt;
 	u64 *gpr = v->page->gpr;
@@ -352,34 +315,6 @@ static bool svm_insn_done(struct vcpu *v, u32 length)
 	return true;
 }
 
-static u64 svm_register_get(struct vcpu *v, enum vcpu_register which)
-{
-	const struct vmcb_save *save = &vcpu_vmcb(v)->save;
-	switch (which) {
-	case VCPU_CR0:
-		return save->cr0;
-	case VCPU_CR2:
-		return save->cr2;
-	case VCPU_CR4:
-		return save->cr4;
-	case VCPU_RFLAGS:
-		return save->rflags;
-	default:
-		return save->cpl;
-	}
-}
-
-static void svm_register_set(struct vcpu *v, enum vcpu_register which, u64 value)
-{
-	struct vmcb *vmcb = vcpu_vmcb(v);
-
-	if (which == VCPU_RFLAGS)
-		vmcb->save.rflags = value;
-	else
-		vmcb->save.cr2 = value;
-	vmcb_dirty(vmcb, CLEAN_CR2);
-}
-
 /* The VMCB holds it all, and an ASID of another CPU is not taken for one's own. */
 static void svm_leave(struct vcpu *v)
 {
@@ -400,20 +335,13 @@ static void svm_tsc_offset_set(struct vcpu *v, u64 offset)
 
 static void svm_inject(struct vcpu *v, const struct event *event)
 {
-	static const u64 types[] = {
-		[EVENT_NMI] = EVENT_TYPE_NMI,
-		[EVENT_EXCEPTION] = EVENT_TYPE_EXC,
-	};
 	struct svm_vcpu *s = svm_vcpu(v);
-	u64 raw = EVENT_VALID | field_set(EVENT_TYPE, event->vector, types[event->type]);
 
-	if (event->has_error)
-		raw = field_set(EVENT_ERROR, raw | EVENT_ERROR_VALID, event->error);
-	s->vmcb->control.event_inject = raw;
+	s->vmcb.control.event_inject = field_set(EVENT_ERROR, event_encode(event), event->error);
 	if (event->type == EVENT_NMI) {
 		s->nmi_blocked = true;
-		s->vmcb->control.intercept1 |= INTERCEPT1_IRET;
-		vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
+		s->vmcb.control.intercept1 |= INTERCEPT1_IRET;
+		vmcb_dirty(&s->vmcb, CLEAN_INTERCEPTS);
 	}
 }
 
@@ -499,22 +427,22 @@ static void svm_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
 /* Single-steps the IRET that ends the guest's NMI handler, so that the next NMI follows it. */
 static void step_iret(struct svm_vcpu *s)
 {
-	if (s->stepping || (s->vmcb->save.rflags & RFLAGS_TF))
+	if (s->stepping || (s->vmcb.save.rflags & RFLAGS_TF))
 		return;
 	s->stepping = true;
-	s->vmcb->control.intercept_exception |= BIT32(EXC_DB);
-	vmcb_dirty(s->vmcb, CLEAN_INTERCEPTS);
-	s->vmcb->save.rflags |= RFLAGS_TF;
+	s->vmcb.control.intercept_exception |= BIT32(EXC_DB);
+	vmcb_dirty(&s->vmcb, CLEAN_INTERCEPTS);
+	s->vmcb.save.rflags |= RFLAGS_TF;
 }
 
 static bool svm_nmi_window(struct vcpu *v)
 {
 	struct svm_vcpu *s = svm_vcpu(v);
 
-	if (!s->nmi_blocked && !in_shadow(s->vmcb))
+	if (!s->nmi_blocked && !in_shadow(&s->vmcb))
 		return true;
 	/* An IRET to another task would save our TF with the old one. */
-	if (s->iret_seen && !(s->vmcb->save.rflags & RFLAGS_NT))
+	if (s->iret_seen && !(s->vmcb.save.rflags & RFLAGS_NT))
 		step_iret(s);
 	else if (s->iret_seen || !s->nmi_blocked)
 		sched_exit_soon(SHADOW_RETRY_US);
@@ -544,8 +472,6 @@ const struct backend svm_backend = {
 	.state_set = svm_state_set,
 	.register_get = svm_register_get,
 	.register_set = svm_register_set,
-	.msr_get = svm_msr_get,
-	.msr_set = svm_msr_set,
 	.tsc_offset_set = svm_tsc_offset_set,
 	.inject = svm_inject,
 	.offer_interrupt = svm_offer_interrupt,

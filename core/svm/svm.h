@@ -1,28 +1,21 @@
 /* The AMD-V back end's own structures; nothing outside this folder sees them. */
 #pragma once
 
-#include "core/svm/vmcb.h"
 #include "core/virt/guest_fetch.h"
+#include "core/virt/permission.h"
 #include "core/virt/vm.h"
-
-/* APM, "CPUID Fn8000_000A_EDX SVM Feature Identification" */
-#define SVM_FEATURE_NPT		   BIT32(0)
-#define SVM_FEATURE_NRIPS	   BIT32(3)
-#define SVM_FEATURE_CLEAN_BITS	   BIT32(5)
-#define SVM_FEATURE_FLUSH_BY_ASID  BIT32(6)
-#define SVM_FEATURE_DECODE_ASSISTS BIT32(7)
-#define SVM_FEATURE_PAUSE_FILTER   BIT32(10)
+#include "lib/x86/vmcb.h"
 
 struct svm_cpu {
-	void *host_save;   /* VM_HSAVE_PA */
-	struct vmcb *host; /* VMLOAD state of root mode */
+	u8 host_save[PAGE_SIZE] ALIGNED(PAGE_SIZE); /* VM_HSAVE_PA */
+	struct vmcb host;			    /* VMLOAD state of root mode */
 	hpa_t host_hpa;
 	u32 asid_next;
 	u64 asid_generation;
 };
 
 struct svm_vcpu {
-	struct vmcb *vmcb;
+	struct vmcb vmcb ALIGNED(PAGE_SIZE);
 	hpa_t vmcb_hpa;
 	u64 asid_generation; /* of the CPU that gave this vCPU its ASID, 0: none yet */
 	struct cpu *cpu;     /* where it ran last */
@@ -49,15 +42,14 @@ void svm_enter(u64 *gpr, u64 vmcb_hpa, u64 host_vmcb_hpa);
 void svm_exit_decode(struct vcpu *vcpu, const struct vmcb *vmcb);
 
 /* The permission maps, built from the policy rows; shared by all VMs. */
-MUST_USE enum err permission_init(void);
-hpa_t permission_io(void);
-hpa_t permission_msr(void);
+MUST_USE enum err svm_permission_init(void);
+extern struct permission svm_permission;
 
 /* State and single registers. */
 void svm_state_get(struct vcpu *vcpu, struct vcpu_state *state);
 void svm_state_set(struct vcpu *vcpu, const struct vcpu_state *state);
-bool svm_msr_get(struct vcpu *vcpu, u32 index, u64 *value);
-bool svm_msr_set(struct vcpu *vcpu, u32 index, u64 value);
+u64 svm_register_get(struct vcpu *vcpu, enum vcpu_register which);
+void svm_register_set(struct vcpu *vcpu, enum vcpu_register which, u64 value);
 
 static inline struct svm_vcpu *svm_vcpu(const struct vcpu *vcpu)
 {
@@ -66,7 +58,7 @@ static inline struct svm_vcpu *svm_vcpu(const struct vcpu *vcpu)
 
 static inline struct vmcb *vcpu_vmcb(const struct vcpu *vcpu)
 {
-	return svm_vcpu(vcpu)->vmcb;
+	return &svm_vcpu(vcpu)->vmcb;
 }
 
 /* Says that fields of a clean-bit group were changed. */

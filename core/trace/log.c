@@ -32,9 +32,10 @@ static void put(char byte)
 static void log_line(enum log_level level, const char *text, size_t length)
 {
 	static const char *const prefix[] = {
-		[LOG_ERROR] = "ringfence: error: ", [LOG_WARNING] = "ringfence: warning: ",
-		[LOG_NOTICE] = "ringfence: ",	    [LOG_INFO] = "ringfence: ",
-		[LOG_DEBUG] = "ringfence: debug: ",
+		[LOG_ERROR] = "ringfence: error: ",
+		[LOG_WARNING] = "ringfence: warning: ",
+		[LOG_NOTICE] = "ringfence: ",
+		[LOG_INFO] = "ringfence: ",
 	};
 
 	for (const char *p = prefix[level]; *p; p++)

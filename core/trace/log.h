@@ -6,7 +6,7 @@
 #include "core/cpu/lock.h"
 #include "lib/base/types.h"
 
-enum log_level { LOG_ERROR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_NOTICE, LOG_INFO };
 
 void log_at(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Levels above `level` are dropped; starts at LOG_INFO. */
@@ -22,7 +22,6 @@ u64 log_read(u64 *from, char *out, u64 bytes);
 #define log_warning(...) log_at(LOG_WARNING, __VA_ARGS__)
 #define log_notice(...)	 log_at(LOG_NOTICE, __VA_ARGS__) /* shown by a quiet core too */
 #define log_info(...)	 log_at(LOG_INFO, __VA_ARGS__)
-#define log_debug(...)	 log_at(LOG_DEBUG, __VA_ARGS__)
 
 /* Our own bug: registers, backtrace, last exits, then power-off or halt. Never returns. */
 NORETURN void panic(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -8,14 +8,16 @@
 #include "core/trace/log.h"
 #include "lib/abi/vcpu.h"
 #include "lib/base/err.h"
+#include "lib/x86/event.h"
 
 struct cpu;
 struct vcpu;
 struct vm;
 
-/* An event for the guest, as both vendors' injection fields can express it. */
-enum event_type { EVENT_NONE, EVENT_NMI, EVENT_EXCEPTION, EVENT_SOFTWARE };
+/* External interrupts are offered, not injected: their number is free. */
+#define EVENT_NONE EVENT_INTERRUPT
 
+/* An exception or NMI for the guest. */
 struct event {
 	u8 type; /* enum event_type */
 	u8 vector;
@@ -23,8 +25,27 @@ struct event {
 	u32 error;
 };
 
-/* Registers that handlers read or write one by one. Only RFLAGS and CR2 can be written. */
-enum vcpu_register { VCPU_CR0, VCPU_CR2, VCPU_CR4, VCPU_RFLAGS, VCPU_CPL };
+static inline u64 event_encode(const struct event *event)
+{
+	return EVENT_VALID | (event->has_error ? EVENT_ERROR_VALID : 0) |
+	       field_set(EVENT_TYPE, event->vector, event->type);
+}
+
+/* What to inject again: INT n, INT1, INT3 and INTO run again, an interrupt was not taken. */
+static inline struct event event_decode(u64 info, u64 error)
+{
+	u8 type = (u8)field_get(EVENT_TYPE, info);
+
+	return (struct event){
+		.type = type == EVENT_NMI || type == EVENT_EXCEPTION ? type : EVENT_NONE,
+		.vector = (u8)field_get(EVENT_VECTOR, info),
+		.has_error = (info & EVENT_ERROR_VALID) != 0,
+		.error = (u32)error,
+	};
+}
+
+/* Registers that handlers read one by one. From CR2 on they can be written. */
+enum vcpu_register { VCPU_CR0, VCPU_CR4, VCPU_CPL, VCPU_CR2, VCPU_RFLAGS, VCPU_EFER, VCPU_PAT };
 
 #define OFFER_NONE   (-1)
 #define OFFER_WINDOW (-2)
@@ -67,9 +88,6 @@ struct backend {
 	/* The few single registers that handlers need. */
 	u64 (*register_get)(struct vcpu *vcpu, enum vcpu_register which);
 	void (*register_set)(struct vcpu *vcpu, enum vcpu_register which, u64 value);
-	/* MSRs that live in the vendor's structure. False: not one of them. */
-	bool (*msr_get)(struct vcpu *vcpu, u32 index, u64 *value);
-	bool (*msr_set)(struct vcpu *vcpu, u32 index, u64 value);
 	void (*tsc_offset_set)(struct vcpu *vcpu, u64 offset);
 
 	/* Gives an exception or NMI to the guest at the next entry. */
@@ -90,7 +108,7 @@ struct backend {
 	bool (*intr_window)(struct vcpu *vcpu);
 };
 
-static_assert(sizeof(struct backend) / sizeof(void *) <= 2 + 24, "the seam stays narrow");
+static_assert(sizeof(struct backend) / sizeof(void *) <= 2 + 22, "the seam stays narrow");
 
 /* The back end of this machine, chosen once at boot. */
 extern const struct backend *backend;

@@ -6,34 +6,17 @@
 #include "lib/base/string.h"
 #include "lib/x86/registers.h"
 
-#define LEAF_CACHE_DESCRIPTORS 2
-#define LEAF_HYPERVISOR_KVM    0x40000100U
-#define LEAF_TIMING	       0x40000010U
-#define LEAF_POWER	       6U
-#define POWER_ARAT	       BIT32(2) /* the local APIC timer never stops */
-#define FEATURES_EBX_CLFLUSH   0x0000ff00U
-#define FEATURES_EBX_COUNT     BITS64(23, 16)
-#define FEATURES_EBX_APIC_ID   BITS64(31, 24)
-#define TOPOLOGY_SMT	       (1U << 8)
-#define TOPOLOGY_CORE	       (2U << 8)
-#define CACHE_TYPE	       BITS64(4, 0) /* 0: no more caches */
-#define CACHE_LEVEL	       BITS64(7, 5)
-#define CACHE_THREADS	       BITS64(25, 14)
-#define CACHE_CORES	       BITS64(31, 26)
-#define CACHES		       4U
-#define ADDRESS_ECX_CORES      BITS64(7, 0)
-#define ADDRESS_ECX_ID_BITS    BITS64(15, 12)
-#define KVM_FEATURE_NOP_DELAY  BIT32(1)
-#define KVM_FEATURE_CLOCK      BIT32(3)
-#define KVM_FEATURE_STABLE     BIT32(24)
-#define XSAVE_LEGACY_BYTES     576U
-#define XSAVE_ECX_ALIGNED      BIT32(1) /* compacted: starts at a multiple of 64 */
-#define XCR0_STATES	       63U
+#define LEAF_HYPERVISOR_KVM   0x40000100U
+#define LEAF_TIMING	      0x40000010U
+#define CACHES		      4U
+#define KVM_FEATURE_NOP_DELAY BIT32(1)
+#define KVM_FEATURE_CLOCK     BIT32(3)
+#define KVM_FEATURE_STABLE    BIT32(24)
+#define XCR0_STATES	      63U
 /* The others ignore ECX. */
 #define LEAVES_WITH_SUBLEAVES                                                   \
 	(BIT32(CPUID_CACHE) | BIT32(CPUID_STRUCTURED) | BIT32(CPUID_TOPOLOGY) | \
 	 BIT32(CPUID_XSAVE) | BIT32(CPUID_TOPOLOGY_V2))
-#define APIC_BUS_KHZ(tsc) ((tsc) >> 2) /* LAPIC_CLOCK_SHIFT */
 
 enum reg { EAX, EBX, ECX, EDX };
 
@@ -44,21 +27,29 @@ static u32 *reg_of(struct cpuid_values *v, enum reg reg)
 	return regs[reg];
 }
 
+/* Where a subleaf above 0 is; the number of them all: nowhere. */
+static u32 sub_index(const struct cpuid_table *t, u32 leaf, u32 subleaf)
+{
+	u32 i = 0;
+
+	while (i < t->sub_count && (t->sub[i].leaf != leaf || t->sub[i].subleaf != subleaf))
+		i++;
+	return i;
+}
+
 static struct cpuid_values *slot(struct cpuid_table *t, u32 leaf, u32 subleaf)
 {
+	u32 i;
+
 	if (subleaf == 0)
 		return leaf >= CPUID_EXTENDED ? &t->extended[leaf - CPUID_EXTENDED]
 					      : &t->basic[leaf];
-	for (u32 i = 0; i < t->sub_count; i++) {
-		if (t->sub[i].leaf == leaf && t->sub[i].subleaf == subleaf)
-			return &t->sub[i].values;
-	}
 	/* The builder adds a fixed number of subleaves; the last one is a spare for overflow. */
-	if (t->sub_count < CPUID_SUBLEAVES - 1)
-		t->sub_count++;
-	t->sub[t->sub_count - 1].leaf = leaf;
-	t->sub[t->sub_count - 1].subleaf = subleaf;
-	return &t->sub[t->sub_count - 1].values;
+	i = (u32)min_u64(sub_index(t, leaf, subleaf), CPUID_SUBLEAVES - 1);
+	t->sub_count = (u32)max_u64(t->sub_count, i + 1);
+	t->sub[i].leaf = leaf;
+	t->sub[i].subleaf = subleaf;
+	return &t->sub[i].values;
 }
 
 static bool host_has_leaf(const struct cpuid_request *r, u32 leaf)
@@ -105,13 +96,13 @@ static void build_identity(struct cpuid_table *t, const struct cpuid_request *r)
 	else
 		t->basic[0].eax = CPUID_TOPOLOGY_V2;
 	t->basic[1].eax = features.eax;
-	t->basic[1].ebx = (features.ebx & FEATURES_EBX_CLFLUSH) |
-			  (u32)field_set(FEATURES_EBX_COUNT, 0, r->cpus);
+	t->basic[1].ebx = (features.ebx & CPUID_1_EBX_CLFLUSH) |
+			  (u32)field_set(CPUID_1_EBX_COUNT, 0, r->cpus);
 	if (r->cpus > 1)
 		t->basic[1].edx |= CPUID_1_EDX_HTT;
-	if (host_has_leaf(r, LEAF_CACHE_DESCRIPTORS))
-		t->basic[LEAF_CACHE_DESCRIPTORS] = r->host(LEAF_CACHE_DESCRIPTORS, 0);
-	t->basic[LEAF_POWER].eax = POWER_ARAT;
+	if (host_has_leaf(r, CPUID_DESCRIPTORS))
+		t->basic[CPUID_DESCRIPTORS] = r->host(CPUID_DESCRIPTORS, 0);
+	t->basic[CPUID_THERMAL].eax = CPUID_6_EAX_ARAT;
 	t->extended[0] = t->basic[0];
 	t->extended[0].eax =
 		(u32)min_u64(r->host(CPUID_EXTENDED, 0).eax,
@@ -129,9 +120,9 @@ static void build_levels(struct cpuid_table *t, const struct cpuid_request *r, u
 {
 	if (t->basic[0].eax < leaf)
 		return;
-	t->basic[leaf] = (struct cpuid_values){ 0, 1, TOPOLOGY_SMT, 0 };
+	t->basic[leaf] = (struct cpuid_values){ 0, 1, CPUID_B_ECX_SMT, 0 };
 	*slot(t, leaf, 1) =
-		(struct cpuid_values){ bits_for(r->cpus), r->cpus, TOPOLOGY_CORE | 1, 0 };
+		(struct cpuid_values){ bits_for(r->cpus), r->cpus, CPUID_B_ECX_CORE | 1, 0 };
 }
 
 /* One package of `cpus` cores, one thread each; the MADT has the same numbers. */
@@ -143,8 +134,8 @@ static void build_topology(struct cpuid_table *t, const struct cpuid_request *r)
 		return;
 	if (r->cpus > 1)
 		t->extended[1].ecx |= CPUID_EXT1_ECX_CMP_LEGACY;
-	t->extended[8].ecx = (u32)(field_set(ADDRESS_ECX_CORES, 0, r->cpus - 1) |
-				   field_set(ADDRESS_ECX_ID_BITS, 0, bits_for(r->cpus)));
+	t->extended[8].ecx = (u32)(field_set(CPUID_EXT8_ECX_CORES, 0, r->cpus - 1) |
+				   field_set(CPUID_EXT8_ECX_ID_BITS, 0, bits_for(r->cpus)));
 }
 
 /* Deterministic cache parameters: the third level is the package's, the others a core's. */
@@ -152,13 +143,14 @@ static void build_caches(struct cpuid_table *t, const struct cpuid_request *r, u
 {
 	for (u32 subleaf = 0; subleaf < CACHES && host_has_leaf(r, leaf); subleaf++) {
 		struct cpuid_values v = r->host(leaf, subleaf);
-		bool shared = field_get(CACHE_LEVEL, v.eax) >= 3;
+		bool shared = field_get(CPUID_4_EAX_LEVEL, v.eax) >= 3;
 		u64 eax = v.eax;
 
-		if (!field_get(CACHE_TYPE, v.eax))
+		if (!field_get(CPUID_4_EAX_TYPE, v.eax))
 			break;
-		eax = field_set(CACHE_THREADS, eax, shared ? r->cpus - 1 : 0);
-		v.eax = (u32)field_set(CACHE_CORES, eax, leaf == CPUID_CACHE ? r->cpus - 1 : 0);
+		eax = field_set(CPUID_4_EAX_THREADS, eax, shared ? r->cpus - 1 : 0);
+		v.eax = (u32)field_set(CPUID_4_EAX_CORES, eax,
+				       leaf == CPUID_CACHE ? r->cpus - 1 : 0);
 		*slot(t, leaf, subleaf) = v;
 	}
 }
@@ -176,7 +168,7 @@ static u32 xsave_bytes(const struct cpuid_table *t, u64 xcr0, bool compacted)
 			continue;
 		if (!compacted)
 			bytes = (u32)max_u64(bytes, v->eax + v->ebx);
-		else if (v->ecx & XSAVE_ECX_ALIGNED)
+		else if (v->ecx & CPUID_D_ECX_ALIGNED)
 			bytes = (u32)align_up(bytes, 64) + v->eax;
 		else
 			bytes += v->eax;
@@ -212,7 +204,8 @@ static struct cpuid_values signature(u32 max, const char *text)
 static void build_hypervisor(struct cpuid_table *t, const struct cpuid_request *r)
 {
 	t->hypervisor[0] = signature(LEAF_TIMING, "RingfenceHV\0");
-	t->timing = (struct cpuid_values){ (u32)r->tsc_khz, (u32)APIC_BUS_KHZ(r->tsc_khz), 0, 0 };
+	t->timing = (struct cpuid_values){ (u32)r->tsc_khz, (u32)(r->tsc_khz >> LAPIC_CLOCK_SHIFT),
+					   0, 0 };
 	/* Stock kernels know this interface: the clock, and no delay after port accesses. */
 	t->kvm[0] = signature(LEAF_HYPERVISOR_KVM + 1, "KVMKVMKVM\0\0\0");
 	t->kvm[1].eax = KVM_FEATURE_NOP_DELAY | KVM_FEATURE_CLOCK | KVM_FEATURE_STABLE;
@@ -242,11 +235,9 @@ static const struct cpuid_values *find(const struct cpuid_table *t, u32 leaf, u3
 	    (subleaf == 0 || leaf != CPUID_EXT_CACHE))
 		return &t->extended[leaf - CPUID_EXTENDED];
 	if (leaf < CPUID_BASIC_LEAVES || leaf == CPUID_EXT_CACHE) {
-		for (u32 i = 0; i < t->sub_count; i++) {
-			if (t->sub[i].leaf == leaf && t->sub[i].subleaf == subleaf)
-				return &t->sub[i].values;
-		}
-		return &zero;
+		u32 i = sub_index(t, leaf, subleaf);
+
+		return i < t->sub_count ? &t->sub[i].values : &zero;
 	}
 	if (leaf - CPUID_HYPERVISOR < 2)
 		return &t->hypervisor[leaf - CPUID_HYPERVISOR];
@@ -265,7 +256,7 @@ NOINLINE static void xsave_answer(struct vcpu *v, u64 *gpr, bool compacted)
 static void answer_live(struct vcpu *v, u64 *gpr, u32 leaf, u32 subleaf)
 {
 	if (leaf == CPUID_FEATURES) {
-		gpr[GPR_RBX] |= field_set(FEATURES_EBX_APIC_ID, 0, v->lapic.id);
+		gpr[GPR_RBX] |= field_set(CPUID_1_EBX_APIC_ID, 0, v->lapic.id);
 		if (!lapic_enabled(&v->lapic))
 			gpr[GPR_RDX] &= ~(u64)CPUID_1_EDX_APIC;
 		if (backend->register_get(v, VCPU_CR4) & CR4_OSXSAVE)

@@ -19,34 +19,11 @@ enum {
 #define WORDS	(STRIDE / 4)
 #define NUMBERS 0x40U
 
-#define VERSION_VALUE 0x00050014U /* integrated, six LVT entries, EOI broadcasts always */
-#define VECTOR_FIRST  16U	  /* lower ones are illegal */
-#define PRIORITY      BITS64(7, 4)
-#define SVR_RESET     0xffU
-#define SVR_ENABLE    BIT32(8)
-
-#define DFR_FLAT    0xfU /* in its highest four bits; the others are ones */
-#define DFR_CLUSTER 0x0U
-#define DFR_ONES    BITS64(27, 0)
-
-#define ESR_SEND_VECTOR	   BIT32(5)
-#define ESR_RECEIVE_VECTOR BIT32(6)
-#define ESR_REGISTER	   BIT32(7)
-
-#define LVT_MODE       BITS64(10, 8)
-#define LVT_READ_ONLY  (BIT32(12) | BIT32(14)) /* delivery status, remote IRR: always idle here */
-#define LVT_MASKED     BIT32(16)
-#define LVT_PERIODIC   BIT32(17)
-#define LVT_DEADLINE   BIT32(18)
-#define LVT_TIMER_MODE (LVT_PERIODIC | LVT_DEADLINE)
-
-#define ICR_MODE      BITS64(10, 8)
-#define ICR_LOGICAL   BIT32(11)
-#define ICR_STATUS    BIT32(12) /* read-only, and always idle here */
-#define ICR_ASSERT    BIT32(14)
-#define ICR_LEVEL     BIT32(15)
-#define ICR_SHORTHAND BITS64(19, 18)
-
+#define VERSION_VALUE	0x00050014U /* integrated, six LVT entries, EOI broadcasts always */
+#define VECTOR_FIRST	16U	    /* lower ones are illegal */
+#define PRIORITY	BITS64(7, 4)
+#define SVR_RESET	0xffU
+#define TIMER_MODE	(LVT_PERIODIC | LVT_DEADLINE)
 #define APIC_BASE_VALID (APIC_BASE_BSP | APIC_BASE_MODE | APIC_BASE_ADDRESS)
 
 /* --- sets of vectors --- */
@@ -206,7 +183,7 @@ bool lapic_matches(const struct lapic *l, u32 dest, bool logical)
 
 static bool timer_mode_is(const struct lapic *l, u32 mode)
 {
-	return (l->timer_lvt & LVT_TIMER_MODE) == mode;
+	return (l->timer_lvt & TIMER_MODE) == mode;
 }
 
 /* TSC ticks from initial count to zero: below 2^42, so sums with it cannot pass for the past. */
@@ -339,7 +316,8 @@ static void write_lvt(struct lapic *l, const struct reg_write *w)
 {
 	u32 masked = l->reg[REG_SVR] & SVR_ENABLE ? 0 : LVT_MASKED;
 
-	l->reg[w->reg] = (w->value & ~LVT_READ_ONLY) | masked;
+	/* Those two are read-only, and always idle here. */
+	l->reg[w->reg] = (w->value & ~(LVT_STATUS | LVT_REMOTE_IRR)) | masked;
 }
 
 /* One-shot and periodic count on into each other; any other change of mode disarms. */
@@ -350,7 +328,7 @@ static void write_lvt_timer(struct lapic *l, const struct reg_write *w)
 	timer_settle(l, w);
 	write_lvt(l, w);
 	l->timer_lvt = l->reg[w->reg];
-	if (((old ^ l->timer_lvt) & LVT_TIMER_MODE) && ((old | l->timer_lvt) & LVT_DEADLINE))
+	if (((old ^ l->timer_lvt) & TIMER_MODE) && ((old | l->timer_lvt) & LVT_DEADLINE))
 		l->armed = false;
 }
 
@@ -418,7 +396,7 @@ static void write_icr(struct lapic *l, const struct reg_write *w)
 	};
 	bool fixed = ipi.mode <= LAPIC_LOWEST;
 
-	l->reg[w->reg] = w->value & ~ICR_STATUS;
+	l->reg[w->reg] = w->value & ~ICR_PENDING;
 	l->reg[REG_ICR_HIGH] = high;
 	if (!ipi_sendable(&ipi, w->value))
 		return;

@@ -9,10 +9,11 @@
 #pragma once
 
 #include "lib/base/types.h"
+#include "lib/x86/apic.h"
 #include "lib/x86/registers.h"
 
 #define LAPIC_BASE_ADDRESS 0xfee00000ULL
-#define LAPIC_TPR	   (0x080 / 4)
+#define LAPIC_TPR	   (APIC_TPR / 4)
 #define LAPIC_TMR	   (0x180 / 4)
 #define LAPIC_NEVER	   UINT64_MAX
 #define LAPIC_BROADCAST	   UINT32_MAX
@@ -21,19 +22,6 @@
 #define LAPIC_CLOCK_SHIFT 2U
 /* A periodic timer never runs faster than this, in TSC ticks, so that it cannot hog a processor. */
 #define LAPIC_PERIOD_MIN BIT64(17)
-
-/* Delivery modes of ICR, LVT and interrupt messages; 3 is reserved. */
-enum lapic_mode {
-	LAPIC_FIXED,
-	LAPIC_LOWEST,
-	LAPIC_SMI,
-	LAPIC_NMI = 4,
-	LAPIC_INIT,
-	LAPIC_STARTUP,
-	LAPIC_EXTINT,
-};
-
-enum lapic_shorthand { LAPIC_TO_DEST, LAPIC_TO_SELF, LAPIC_TO_ALL, LAPIC_TO_OTHERS };
 
 struct lapic {
 	u64 base; /* IA32_APIC_BASE */
@@ -75,10 +63,6 @@ void lapic_init(struct lapic *l, u32 id, bool bsp);
 void lapic_reset(struct lapic *l);
 /* What firmware leaves to a kernel, for VMs without: enabled, 8259 on LINT0, NMI on LINT1. */
 void lapic_set_virtual_wire(struct lapic *l);
-
-/* The two mode bits of IA32_APIC_BASE; 1 does not exist. */
-#define APIC_BASE_MODE BITS64(11, 10)
-enum { LAPIC_MODE_OFF, LAPIC_MODE_XAPIC = 2, LAPIC_MODE_X2APIC };
 
 static inline u32 lapic_mode(const struct lapic *l)
 {

@@ -6,12 +6,23 @@
 
 #define MTRR_TYPE_BITS	  BITS64(7, 0)
 #define MTRR_DEF_WRITABLE (MTRR_DEF_TYPE | MTRR_DEF_FIXED | MTRR_DEF_ENABLE)
-#define EFER_WRITABLE	  (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 #define PHYSICAL_RESERVED BITS64(63, 52)
 
 static bool memory_type_is_valid(u64 type)
 {
 	return type <= MEMORY_TYPE_WB && type != 2 && type != 3;
+}
+
+/* One in each byte; UC- exists in the PAT only. */
+static bool memory_types_are_valid(u64 types, bool pat)
+{
+	for (u32 i = 0; i < 8; i++) {
+		u64 type = types >> (8 * i) & 0xff;
+
+		if (!memory_type_is_valid(type) && !(pat && type == MEMORY_TYPE_UC_))
+			return false;
+	}
+	return true;
 }
 
 static bool msr_read_tsc(struct vcpu *vcpu, u32 index, u64 *value)
@@ -85,96 +96,78 @@ static bool msr_write_x2apic(struct vcpu *vcpu, u32 index, u64 value)
 
 static bool msr_read_efer(struct vcpu *vcpu, u32 index, u64 *value)
 {
-	return backend->msr_get(vcpu, index, value);
+	(void)index;
+	*value = backend->register_get(vcpu, VCPU_EFER);
+	return true;
 }
 
 /* SDM, "IA32_EFER": LME cannot change while paging is on; LMA is the processor's. */
 static bool msr_write_efer(struct vcpu *vcpu, u32 index, u64 value)
 {
-	u64 old;
+	u64 old = backend->register_get(vcpu, VCPU_EFER);
 
-	if ((value & ~EFER_WRITABLE) != 0 || !backend->msr_get(vcpu, index, &old))
+	(void)index;
+	if ((value & ~EFER_KNOWN) != 0)
 		return false;
 	if (((old ^ value) & EFER_LME) != 0 && (backend->register_get(vcpu, VCPU_CR0) & CR0_PG))
 		return false;
-	value = (value & ~EFER_LMA) | (old & EFER_LMA);
-	return backend->msr_set(vcpu, index, value);
+	backend->register_set(vcpu, VCPU_EFER, (value & ~EFER_LMA) | (old & EFER_LMA));
+	return true;
 }
 
 static bool msr_read_pat(struct vcpu *vcpu, u32 index, u64 *value)
 {
-	return backend->msr_get(vcpu, index, value);
+	(void)index;
+	*value = backend->register_get(vcpu, VCPU_PAT);
+	return true;
 }
 
 static bool msr_write_pat(struct vcpu *vcpu, u32 index, u64 value)
 {
-	for (u32 i = 0; i < 8; i++) {
-		u64 type = value >> (8 * i) & 0xff;
-
-		if (!memory_type_is_valid(type) && type != MEMORY_TYPE_UC_)
-			return false;
-	}
-	return backend->msr_set(vcpu, index, value);
-}
-
-static bool msr_read_mtrr_variable(struct vcpu *vcpu, u32 index, u64 *value)
-{
-	*value = vcpu->msr.mtrr_variable[index - MSR_IA32_MTRR_PHYSBASE0];
+	(void)index;
+	if (!memory_types_are_valid(value, true))
+		return false;
+	backend->register_set(vcpu, VCPU_PAT, value);
 	return true;
 }
 
-static bool msr_write_mtrr_variable(struct vcpu *vcpu, u32 index, u64 value)
+/* The eleven fixed-range registers are in one array: 64K, two 16K, eight 4K. */
+static u64 *mtrr_slot(struct msr_state *msr, u32 index)
+{
+	if (index == MSR_IA32_MTRR_DEF_TYPE)
+		return &msr->mtrr_default;
+	if (index < MSR_IA32_MTRR_FIX64K)
+		return &msr->mtrr_variable[index - MSR_IA32_MTRR_PHYSBASE0];
+	if (index == MSR_IA32_MTRR_FIX64K)
+		return &msr->mtrr_fixed[0];
+	if (index <= MSR_IA32_MTRR_FIX16K_A000)
+		return &msr->mtrr_fixed[1 + index - MSR_IA32_MTRR_FIX16K_8000];
+	return &msr->mtrr_fixed[3 + index - MSR_IA32_MTRR_FIX4K_C000];
+}
+
+static bool mtrr_takes(u32 index, u64 value)
 {
 	bool is_mask = (index & 1) != 0;
-	u64 reserved = is_mask ? BITS64(10, 0) : BITS64(11, 8);
+	u64 reserved = PHYSICAL_RESERVED | (is_mask ? BITS64(10, 0) : BITS64(11, 8));
 
-	if ((value & (reserved | PHYSICAL_RESERVED)) != 0)
+	if (index == MSR_IA32_MTRR_DEF_TYPE)
+		return !(value & ~MTRR_DEF_WRITABLE) && memory_type_is_valid(value & MTRR_DEF_TYPE);
+	if (index >= MSR_IA32_MTRR_FIX64K)
+		return memory_types_are_valid(value, false);
+	return !(value & reserved) && (is_mask || memory_type_is_valid(value & MTRR_TYPE_BITS));
+}
+
+static bool msr_read_mtrr(struct vcpu *vcpu, u32 index, u64 *value)
+{
+	*value = *mtrr_slot(&vcpu->msr, index);
+	return true;
+}
+
+static bool msr_write_mtrr(struct vcpu *vcpu, u32 index, u64 value)
+{
+	if (!mtrr_takes(index, value))
 		return false;
-	if (!is_mask && !memory_type_is_valid(value & MTRR_TYPE_BITS))
-		return false;
-	vcpu->msr.mtrr_variable[index - MSR_IA32_MTRR_PHYSBASE0] = value;
-	return true;
-}
-
-/* The eleven fixed-range registers in one array: 64K, two 16K, eight 4K. */
-static u64 *mtrr_fixed_slot(struct vcpu *vcpu, u32 index)
-{
-	if (index == MSR_IA32_MTRR_FIX64K)
-		return &vcpu->msr.mtrr_fixed[0];
-	if (index <= MSR_IA32_MTRR_FIX16K_A000)
-		return &vcpu->msr.mtrr_fixed[1 + index - MSR_IA32_MTRR_FIX16K_8000];
-	return &vcpu->msr.mtrr_fixed[3 + index - MSR_IA32_MTRR_FIX4K_C000];
-}
-
-static bool msr_read_mtrr_fixed(struct vcpu *vcpu, u32 index, u64 *value)
-{
-	*value = *mtrr_fixed_slot(vcpu, index);
-	return true;
-}
-
-static bool msr_write_mtrr_fixed(struct vcpu *vcpu, u32 index, u64 value)
-{
-	for (u32 i = 0; i < 8; i++) {
-		if (!memory_type_is_valid(value >> (8 * i) & 0xff))
-			return false;
-	}
-	*mtrr_fixed_slot(vcpu, index) = value;
-	return true;
-}
-
-static bool msr_read_mtrr_default(struct vcpu *vcpu, u32 index, u64 *value)
-{
-	(void)index;
-	*value = vcpu->msr.mtrr_default;
-	return true;
-}
-
-static bool msr_write_mtrr_default(struct vcpu *vcpu, u32 index, u64 value)
-{
-	(void)index;
-	if ((value & ~MTRR_DEF_WRITABLE) != 0 || !memory_type_is_valid(value & MTRR_DEF_TYPE))
-		return false;
-	vcpu->msr.mtrr_default = value;
+	*mtrr_slot(&vcpu->msr, index) = value;
 	return true;
 }
 

@@ -7,28 +7,21 @@
 #include "lib/base/string.h"
 
 /* In root mode CR0.TS is set: ring 3 cannot reach the registers that a guest left here. */
-static void fpu_open(void)
-{
-	clear_ts();
-}
-
-static void fpu_close(void)
-{
-	write_cr0(read_cr0() | CR0_TS);
-}
-
 static void fpu_save(void *area)
 {
+	clear_ts();
 	if (cpu_features.xsave) {
 		write_xcr0(cpu_features.xcr0);
 		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0U), "d"(~0U) : "memory");
 	} else {
 		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
 	}
+	write_cr0(read_cr0() | CR0_TS);
 }
 
 static void fpu_load(const void *area, u64 xcr0)
 {
+	clear_ts();
 	if (cpu_features.xsave) {
 		write_xcr0(cpu_features.xcr0);
 		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0U), "d"(~0U) : "memory");
@@ -36,6 +29,7 @@ static void fpu_load(const void *area, u64 xcr0)
 	} else {
 		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
 	}
+	write_cr0(read_cr0() | CR0_TS);
 }
 
 /* Read back, not remembered: QEMU's processor lets a guest execute XSETBV without an exit. */
@@ -76,9 +70,7 @@ void resident_evict(struct vcpu *v)
 	if (cpu->resident != v)
 		return;
 	v->xcr0 = resident_xcr0(v);
-	fpu_open();
 	fpu_save(v->fpu);
-	fpu_close();
 	v->dr[0] = read_dr0();
 	v->dr[1] = read_dr1();
 	v->dr[2] = read_dr2();
@@ -97,9 +89,7 @@ void resident_load(struct vcpu *v)
 		return;
 	if (cpu->resident)
 		resident_evict(cpu->resident);
-	fpu_open();
 	fpu_load(v->fpu, v->xcr0);
-	fpu_close();
 	write_dr0(v->dr[0]);
 	write_dr1(v->dr[1]);
 	write_dr2(v->dr[2]);

@@ -7,7 +7,6 @@
 #include "lib/x86/registers.h"
 
 #define CR0_HIGH      BITS64(63, 32)
-#define EFER_ALLOWED  (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 #define CR4_FORBIDDEN (CR4_VMXE | CR4_SMXE | BITS64(63, 32))
 #define PHYSICAL_MAX  BITS64(63, 52)
 
@@ -27,7 +26,7 @@ static bool control_registers_agree(const struct vcpu_state *s)
 
 bool state_is_runnable(const struct vcpu_state *s)
 {
-	if ((s->cr0 & CR0_HIGH) || (s->cr4 & CR4_FORBIDDEN) || (s->efer & ~EFER_ALLOWED) ||
+	if ((s->cr0 & CR0_HIGH) || (s->cr4 & CR4_FORBIDDEN) || (s->efer & ~EFER_KNOWN) ||
 	    (s->cr3 & PHYSICAL_MAX) || (s->dr6 >> 32) != 0 || (s->dr7 >> 32) != 0 || s->cr8 > 15)
 		return false;
 	/* 64-bit and 32-bit code at once does not exist. */

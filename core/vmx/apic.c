@@ -4,15 +4,13 @@
  * priorities in the page are kept only by a processor that delivers. SDM, "APIC Virtualization and
  * Virtual Interrupts".
  */
+#include "core/mem/core_map.h"
 #include "core/sys/process.h"
 #include "core/vmx/caps.h"
 #include "core/vmx/insn.h"
 #include "core/vmx/permission.h"
 #include "core/vmx/vmx.h"
 #include "lib/base/assert.h"
-
-#define STATUS_RVI BITS64(7, 0)	 /* the highest vector requested */
-#define STATUS_SVI BITS64(15, 8) /* the highest vector in service */
 
 #define EOI_BITMAPS 4U
 
@@ -75,13 +73,13 @@ static void access_page_sync(struct vm *vm)
 static void mode_sync(struct vcpu *v, struct vmx_vcpu *x)
 {
 	u32 mode = lapic_mode(&v->lapic);
-	hpa_t bitmap;
+	const u8 *bitmap;
 
 	if (mode == x->apic_mode || !vmx_caps.apicv)
 		return;
 	x->apic_mode = mode;
-	bitmap = mode == LAPIC_MODE_X2APIC ? vmx_permission_msr_x2apic() : vmx_permission_msr();
-	vmwrite(VMCS_MSR_BITMAP, bitmap.raw);
+	bitmap = mode == LAPIC_MODE_X2APIC ? vmx_msr_x2apic : vmx_permission.msr;
+	vmwrite(VMCS_MSR_BITMAP, core_physical(bitmap).raw);
 	vmwrite(VMCS_PROC2_CONTROLS, vmx_caps.proc2 | mode_controls[mode]);
 	access_page_sync(v->vm);
 	invept(INVALIDATE_SINGLE, x->ept_pointer); /* translations know the page, or do not */

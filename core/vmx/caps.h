@@ -1,8 +1,8 @@
 /* What this processor's VT-x can do, decoded once. SDM, "VMX Capability Reporting Facility". */
 #pragma once
 
-#include "core/vmx/vmcs.h"
 #include "lib/x86/registers.h"
+#include "lib/x86/vmcs.h"
 
 struct vmx_caps {
 	u32 revision;			   /* of VMXON regions and VMCSs */

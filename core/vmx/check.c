@@ -10,18 +10,17 @@
 #include "core/cpu/insn.h"
 #include "core/trace/log.h"
 #include "core/vmx/caps.h"
-#include "core/vmx/vmcs.h"
 #include "lib/abi/vcpu.h"
 #include "lib/base/format.h"
 #include "lib/x86/registers.h"
+#include "lib/x86/vmcs.h"
 #include "lib/x86/walk.h"
 
 #define LINES_MAX 8U
 
-#define ERROR_CONTROLS 7U /* in error_names */
+#define ERROR_CONTROLS 7U
 #define ERROR_HOST     8U
 
-#define EFER_KNOWN	 (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 #define RFLAGS_UNKNOWN	 (BITS64(63, 22) | BIT64(15) | BIT64(5) | BIT64(3))
 #define RIGHTS_UNKNOWN	 (BITS64(31, 17) | BITS64(11, 8))
 #define RIGHTS_V8086	 0xf3
@@ -45,8 +44,8 @@
 #define PAGING	      (V(GUEST_CR0) & CR0_PG)
 #define LONG_MODE     (V(ENTRY_CONTROLS) & ENTRY_LONG_MODE)
 #define V8086	      ((V(GUEST_RFLAGS) & RFLAGS_VM) && PROTECTED && !LONG_MODE)
-#define INJECTS(type) ((V(ENTRY_EVENT) & EVENT_WHAT) == (VMX_EVENT_VALID | (type) << 8))
-#define EVENT_WHAT    (VMX_EVENT_VALID | VMX_EVENT_TYPE)
+#define INJECTS(type) ((V(ENTRY_EVENT) & EVENT_WHAT) == (EVENT_VALID | (type) << 8))
+#define EVENT_WHAT    (EVENT_VALID | EVENT_TYPE)
 #define NO_ADDRESS    (~0ULL << cpu_features.physical_bits)
 #define LINEAR_BITS   ((vmx_caps.cr4_fixed1 & CR4_LA57) ? 57U : 48U)
 
@@ -132,13 +131,13 @@ static void check_controls(struct report *r)
 /* More of the controls. This core injects interrupts, NMIs and exceptions. */
 static void check_event(struct report *r)
 {
-	u64 event = V(ENTRY_EVENT), type = field_get(VMX_EVENT_TYPE, event);
-	u64 error = event & VMX_EVENT_ERROR_VALID, vector = event & VMX_EVENT_VECTOR;
+	u64 event = V(ENTRY_EVENT), type = field_get(EVENT_TYPE, event);
+	u64 error = event & EVENT_ERROR_VALID, vector = event & EVENT_VECTOR;
 	u64 any = rdmsr(MSR_VMX_BASIC) & VMX_BASIC_ANY_ERROR;
-	bool exception = type == VMX_EVENT_EXCEPTION, nmi = type == VMX_EVENT_NMI;
+	bool exception = type == EVENT_EXCEPTION, nmi = type == EVENT_NMI;
 	bool pushes = exception && PROTECTED && vector < EXC_CP && exception_has_error((u32)vector);
 
-	if (!(event & VMX_EVENT_VALID))
+	if (!(event & EVENT_VALID))
 		return;
 	MUST(ENTRY_EVENT, !(x & EVENT_UNKNOWN), "bits 30:12 must be 0");
 	MUST(ENTRY_EVENT, !type || nmi || exception, "type must be 0, 2 or 3");
@@ -203,7 +202,7 @@ static void check_guest_registers(struct report *r)
 	WHEN(GUEST_RIP, code64, address_is_canonical(x, LINEAR_BITS + 1), "high bits must agree");
 	FIXED(GUEST_RFLAGS, RFLAGS_ONE, ~RFLAGS_UNKNOWN);
 	WHEN(GUEST_RFLAGS, x & RFLAGS_VM, V8086, "VM in IA-32e or real mode");
-	WHEN(GUEST_RFLAGS, INJECTS(VMX_EVENT_INTERRUPT), x & RFLAGS_IF, "interrupt without IF");
+	WHEN(GUEST_RFLAGS, INJECTS(EVENT_INTERRUPT), x & RFLAGS_IF, "interrupt without IF");
 }
 
 /* The types that a segment register in use may have, a bit each. */
@@ -280,9 +279,9 @@ static void check_non_register_state(struct report *r)
 	BLOCK(true, !(x & ~BLOCKED_ALL), "only STI, MOV SS, NMI may block");
 	BLOCK(true, shadow != BLOCKED_SHADOW, "STI and MOV SS cannot both block");
 	BLOCK(x & BLOCKED_BY_STI, rflags & RFLAGS_IF, "STI blocks, but IF is 0");
-	BLOCK(INJECTS(VMX_EVENT_INTERRUPT), !shadow, "blocks the injected interrupt");
+	BLOCK(INJECTS(EVENT_INTERRUPT), !shadow, "blocks the injected interrupt");
 	/* STI blocks NMIs on some processors only. */
-	BLOCK(INJECTS(VMX_EVENT_NMI), !(x & BLOCKED_ALL), "blocks the injected NMI");
+	BLOCK(INJECTS(EVENT_NMI), !(x & BLOCKED_ALL), "blocks the injected NMI");
 	MUST(GUEST_PENDING_DEBUG, !(x & PENDING_UNKNOWN), "bits 11:4, 13, 15, 63:17 must be 0");
 	WHEN(GUEST_PENDING_DEBUG, shadow, !(x & PENDING_DEBUG_BS) == !step,
 	     "BS must be 1 with TF and without BTF, else 0");
@@ -331,33 +330,14 @@ void vmx_entry_failure_log(const char *vm_name, u32 vcpu_index, u64 exit_reason,
 	say_rest(&r);
 }
 
+/* What an entry can fail with; the other numbers are of instructions and modes not used here. */
 static const char *const error_names[] = {
 	[0] = "no current VMCS",
-	[1] = "VMCALL executed in VMX root operation",
-	[2] = "VMCLEAR with invalid physical address",
-	[3] = "VMCLEAR with VMXON pointer",
 	[4] = "VMLAUNCH with non-clear VMCS",
 	[5] = "VMRESUME with non-launched VMCS",
-	[6] = "VMRESUME after VMXOFF",
-	[7] = "VM entry with invalid control field(s)",
-	[8] = "VM entry with invalid host-state field(s)",
-	[9] = "VMPTRLD with invalid physical address",
-	[10] = "VMPTRLD with VMXON pointer",
-	[11] = "VMPTRLD with incorrect VMCS revision identifier",
-	[12] = "VMREAD/VMWRITE from/to unsupported VMCS component",
-	[13] = "VMWRITE to read-only VMCS component",
-	[15] = "VMXON executed in VMX root operation",
-	[16] = "VM entry with invalid executive-VMCS pointer",
-	[17] = "VM entry with non-launched executive VMCS",
-	[18] = "VM entry with executive-VMCS pointer not VMXON pointer",
-	[19] = "VMCALL with non-clear VMCS",
-	[20] = "VMCALL with invalid VM-exit control fields",
-	[22] = "VMCALL with incorrect MSEG revision identifier",
-	[23] = "VMXOFF under dual-monitor treatment of SMIs and SMM",
-	[24] = "VMCALL with invalid SMM-monitor features",
-	[25] = "VM entry with invalid VM-execution control fields in executive VMCS",
+	[ERROR_CONTROLS] = "VM entry with invalid control field(s)",
+	[ERROR_HOST] = "VM entry with invalid host-state field(s)",
 	[26] = "VM entry with events blocked by MOV SS",
-	[28] = "Invalid operand to INVEPT/INVVPID",
 };
 
 const char *vmx_insn_error_name(u32 error)

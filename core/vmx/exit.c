@@ -62,18 +62,11 @@ static void decode_io(struct vcpu *v)
 		v->exit.insn_length = 0; /* the VMM decodes it */
 }
 
-static void block_nmi(bool on)
-{
-	u64 blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(u64)BLOCKED_BY_NMI;
-
-	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, on ? blocked | BLOCKED_BY_NMI : blocked);
-}
-
 /* An IRET that ends an NMI handler opens NMIs before it faults: it will run again. */
 static void undo_nmi_unblocking(bool unblocked)
 {
-	if (unblocked && !(vmread(VMCS_VECTORING_EVENT) & VMX_EVENT_VALID))
-		block_nmi(true);
+	if (unblocked && !(vmread(VMCS_VECTORING_EVENT) & EVENT_VALID))
+		vmx_nmi_block(true);
 }
 
 static void decode_ept_violation(struct vcpu *v)
@@ -129,16 +122,16 @@ void vmx_debug_raised(struct vcpu *v, u64 causes)
 static void decode_exception(struct vcpu *v)
 {
 	u64 info = vmread(VMCS_EXIT_EVENT);
-	u64 type = field_get(VMX_EVENT_TYPE, info);
-	u32 vector = (u32)field_get(VMX_EVENT_VECTOR, info);
+	u64 type = field_get(EVENT_TYPE, info);
+	u32 vector = (u32)field_get(EVENT_VECTOR, info);
 
-	if (type == VMX_EVENT_NMI) {
+	if (type == EVENT_NMI) {
 		v->exit.reason = VM_EXIT_HOST_NMI;
 		take_nmi();
 		return;
 	}
-	undo_nmi_unblocking((info & VMX_EVENT_NMI_UNBLOCKING) != 0 && vector != EXC_DF);
-	if (type == VMX_EVENT_PRIVILEGED) /* INT1 is a trap: behind the instruction */
+	undo_nmi_unblocking((info & EVENT_NMI_UNBLOCKING) != 0 && vector != EXC_DF);
+	if (type == EVENT_PRIVILEGED) /* INT1 is a trap: behind the instruction */
 		vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSN_LENGTH));
 	else if (vector == EXC_DB) /* the exit came before its effects */
 		vmx_debug_raised(v, vmread(VMCS_EXIT_QUALIFICATION) & QUAL_DEBUG);
@@ -146,7 +139,7 @@ static void decode_exception(struct vcpu *v)
 		vmx_shadow_end(); /* it goes in next, and no single-step trap is pending beside it
 				   */
 	v->exit.exception.vector = vector;
-	v->exit.exception.has_error = (info & VMX_EVENT_ERROR_VALID) != 0;
+	v->exit.exception.has_error = (info & EVENT_ERROR_VALID) != 0;
 	v->exit.exception.error = vmread(VMCS_EXIT_EVENT_ERROR);
 }
 
@@ -177,25 +170,24 @@ static void decode_task_switch(struct vcpu *v)
 {
 	u64 qualification = vmread(VMCS_EXIT_QUALIFICATION);
 	u64 event = vmread(VMCS_VECTORING_EVENT);
-	u64 type = field_get(VMX_EVENT_TYPE, event);
+	u64 type = field_get(EVENT_TYPE, event);
 	u8 source = (u8)field_get(QUAL_TASK_SOURCE, qualification);
-	bool is_event = source == TASK_GATE && (event & VMX_EVENT_VALID);
+	bool is_event = source == TASK_GATE && (event & EVENT_VALID);
 
 	v->exit.task.selector = (u16)field_get(QUAL_TASK_SELECTOR, qualification);
 	v->exit.task.source = source;
-	v->exit.task.external =
-		is_event && type != VMX_EVENT_SOFTWARE && type != VMX_EVENT_SOFTWARE_EXC;
-	v->exit.task.has_error = is_event && (event & VMX_EVENT_ERROR_VALID);
+	v->exit.task.external = is_event && type != EVENT_SOFTWARE && type != EVENT_SOFTWARE_EXC;
+	v->exit.task.has_error = is_event && (event & EVENT_ERROR_VALID);
 	v->exit.task.error = vmread(VMCS_VECTORING_ERROR);
-	if (is_event && type < VMX_EVENT_SOFTWARE)
+	if (is_event && type < EVENT_SOFTWARE)
 		v->exit.insn_length = 0; /* RIP is where the old task goes on */
-	if (is_event && type == VMX_EVENT_INTERRUPT)
-		interrupt_taken(v, (u8)field_get(VMX_EVENT_VECTOR, event));
-	if (is_event && type == VMX_EVENT_NMI) {
+	if (is_event && type == EVENT_INTERRUPT)
+		interrupt_taken(v, (u8)field_get(EVENT_VECTOR, event));
+	if (is_event && type == EVENT_NMI) {
 		v->reinject.type = EVENT_NONE;
-		block_nmi(true);
+		vmx_nmi_block(true);
 	} else if (source == TASK_IRET) {
-		block_nmi(false);
+		vmx_nmi_block(false);
 	}
 }
 

@@ -48,7 +48,6 @@ struct invalidation {
 };
 
 #define INVALIDATE_SINGLE 1ULL
-#define INVALIDATE_ALL	  2ULL
 
 static inline void invept(u64 type, u64 ept_pointer)
 {

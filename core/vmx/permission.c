@@ -1,21 +1,15 @@
 /* SDM, "I/O-Bitmap Addresses" and "MSR-Bitmap Address": bitmaps of what does not exit. */
 #include "core/vmx/permission.h"
 
-#include "core/mem/core_map.h"
 #include "core/mem/heap.h"
 #include "core/virt/lapic.h"
-#include "core/virt/permission.h"
 #include "lib/base/string.h"
 
 #define MSR_RANGE  0x2000U		 /* MSRs a range, a bit each */
 #define MSR_WRITES (2 * (MSR_RANGE / 8)) /* behind both ranges' bits of reads */
 
-#define MSR_X2APIC_TPR	    0x808U
-#define MSR_X2APIC_EOI	    0x80bU
-#define MSR_X2APIC_SELF_IPI 0x83fU
-
-static struct permission permission;
-static u8 *msr_x2apic;
+struct permission vmx_permission;
+u8 *vmx_msr_x2apic;
 
 /* In a half of the map: reads, or writes. */
 static void half_allow(u8 *half, u32 msr)
@@ -55,29 +49,14 @@ static void x2apic_allow(u8 *map)
 
 enum err vmx_permission_init(void)
 {
-	enum err err = permission_build(&permission, PAGE_SIZE, msr_allow);
+	enum err err = permission_build(&vmx_permission, PAGE_SIZE, msr_allow);
 
 	if (err)
 		return err;
-	msr_x2apic = heap_try_alloc(PAGE_SIZE);
-	if (!msr_x2apic)
+	vmx_msr_x2apic = heap_try_alloc(PAGE_SIZE);
+	if (!vmx_msr_x2apic)
 		return ERR_NO_MEMORY;
-	memcpy(msr_x2apic, permission.msr, PAGE_SIZE);
-	x2apic_allow(msr_x2apic);
+	memcpy(vmx_msr_x2apic, vmx_permission.msr, PAGE_SIZE);
+	x2apic_allow(vmx_msr_x2apic);
 	return ERR_OK;
-}
-
-hpa_t vmx_permission_io(void)
-{
-	return core_physical(permission.io);
-}
-
-hpa_t vmx_permission_msr(void)
-{
-	return core_physical(permission.msr);
-}
-
-hpa_t vmx_permission_msr_x2apic(void)
-{
-	return core_physical(msr_x2apic);
 }

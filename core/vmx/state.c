@@ -107,32 +107,6 @@ static void cr2_set(struct vmx_vcpu *x, u64 value)
 		write_cr2(value);
 }
 
-u64 vmx_register_get(struct vcpu *v, enum vcpu_register which)
-{
-	vmx_select(vmx_vcpu(v));
-	switch (which) {
-	case VCPU_CR0:
-		return cr0_get();
-	case VCPU_CR2:
-		return cr2_get(vmx_vcpu(v));
-	case VCPU_CR4:
-		return cr4_get(vmx_vcpu(v));
-	case VCPU_RFLAGS:
-		return vmx_vcpu(v)->rflags;
-	default:
-		return field_get(SEG_DPL, vmread(VMCS_GUEST_ES_RIGHTS + 2 * SEG_SS));
-	}
-}
-
-void vmx_register_set(struct vcpu *v, enum vcpu_register which, u64 value)
-{
-	vmx_select(vmx_vcpu(v));
-	if (which == VCPU_RFLAGS)
-		vmx_rflags_set(vmx_vcpu(v), value);
-	else
-		cr2_set(vmx_vcpu(v), value);
-}
-
 static void segment_get(u32 name, struct segment *out)
 {
 	out->base = vmread(VMCS_GUEST_ES_BASE + 2 * name);
@@ -193,6 +167,40 @@ static void efer_set(u64 value)
 	vmwrite(VMCS_ENTRY_CONTROLS, value & EFER_LMA ? entry | ENTRY_LONG_MODE : entry);
 }
 
+u64 vmx_register_get(struct vcpu *v, enum vcpu_register which)
+{
+	vmx_select(vmx_vcpu(v));
+	switch (which) {
+	case VCPU_CR0:
+		return cr0_get();
+	case VCPU_CR2:
+		return cr2_get(vmx_vcpu(v));
+	case VCPU_CR4:
+		return cr4_get(vmx_vcpu(v));
+	case VCPU_RFLAGS:
+		return vmx_vcpu(v)->rflags;
+	case VCPU_EFER:
+		return vmread(VMCS_GUEST_EFER);
+	case VCPU_PAT:
+		return vmread(VMCS_GUEST_PAT);
+	default:
+		return field_get(SEG_DPL, vmread(VMCS_GUEST_ES_RIGHTS + 2 * SEG_SS));
+	}
+}
+
+void vmx_register_set(struct vcpu *v, enum vcpu_register which, u64 value)
+{
+	vmx_select(vmx_vcpu(v));
+	if (which == VCPU_RFLAGS)
+		vmx_rflags_set(vmx_vcpu(v), value);
+	else if (which == VCPU_EFER)
+		efer_set(value);
+	else if (which == VCPU_PAT)
+		vmwrite(VMCS_GUEST_PAT, value);
+	else
+		cr2_set(vmx_vcpu(v), value);
+}
+
 void vmx_state_set(struct vcpu *v, const struct vcpu_state *state)
 {
 	struct vmx_vcpu *x = vmx_vcpu(v);
@@ -223,28 +231,4 @@ void vmx_state_set(struct vcpu *v, const struct vcpu_state *state)
 	lapic_cr8_set(&v->lapic, (u8)state->cr8);
 	v->events = true;
 	x->cpu = NULL; /* cached translations go before the next entry */
-}
-
-bool vmx_msr_get(struct vcpu *v, u32 index, u64 *value)
-{
-	vmx_select(vmx_vcpu(v));
-	if (index == MSR_IA32_EFER)
-		*value = vmread(VMCS_GUEST_EFER);
-	else if (index == MSR_IA32_PAT)
-		*value = vmread(VMCS_GUEST_PAT);
-	else
-		return false;
-	return true;
-}
-
-bool vmx_msr_set(struct vcpu *v, u32 index, u64 value)
-{
-	vmx_select(vmx_vcpu(v));
-	if (index == MSR_IA32_EFER)
-		efer_set(value);
-	else if (index == MSR_IA32_PAT)
-		vmwrite(VMCS_GUEST_PAT, value);
-	else
-		return false;
-	return true;
 }

@@ -71,15 +71,12 @@ static enum err vmx_cpu_on(struct cpu *cpu)
 
 	if (!host)
 		return ERR_NO_MEMORY;
-	host->vmxon = heap_try_alloc(PAGE_SIZE);
-	if (!host->vmxon)
-		return ERR_NO_MEMORY;
 	if (cpu->index == 0) {
 		err = vmx_permission_init();
 		if (err)
 			return err;
 	}
-	*(u32 *)host->vmxon = vmx_caps.revision;
+	host->vmxon[0] = vmx_caps.revision;
 	registers_read(&host->registers);
 	read_tables(&host->gdtr, &host->idtr);
 	cpu->virt = host;
@@ -163,9 +160,9 @@ static void controls_init(struct vcpu *v, struct vmx_vcpu *x)
 	vmwrite(VMCS_EXIT_CONTROLS, vmx_caps.exit);
 	vmwrite(VMCS_ENTRY_CONTROLS, vmx_caps.entry);
 	vmwrite(VMCS_EXCEPTION_BITMAP, INTERCEPT_EXCEPTIONS);
-	vmwrite(VMCS_IO_BITMAP_A, vmx_permission_io().raw);
-	vmwrite(VMCS_IO_BITMAP_B, vmx_permission_io().raw + PAGE_SIZE);
-	vmwrite(VMCS_MSR_BITMAP, vmx_permission_msr().raw);
+	vmwrite(VMCS_IO_BITMAP_A, core_physical(vmx_permission.io).raw);
+	vmwrite(VMCS_IO_BITMAP_B, core_physical(vmx_permission.io + PAGE_SIZE).raw);
+	vmwrite(VMCS_MSR_BITMAP, core_physical(vmx_permission.msr).raw);
 	vmwrite(VMCS_VIRTUAL_APIC, core_physical(v->lapic.reg).raw);
 	vmwrite(VMCS_EPT_POINTER, x->ept_pointer);
 	vmwrite(VMCS_VPID, x->vpid);
@@ -198,7 +195,6 @@ static void vmx_vcpu_fini(struct vcpu *v)
 	assert(host->loaded != x); /* ring 3 asked for this: it has root mode's registers */
 	if (host->current == x)
 		host->current = NULL;
-	heap_free(x->vmcs, PAGE_SIZE);
 	heap_free(x, sizeof(*x));
 }
 
@@ -210,17 +206,12 @@ static enum err vmx_vcpu_init(struct vcpu *v)
 
 	if (!x)
 		return ERR_NO_MEMORY;
-	x->vmcs = heap_try_alloc(PAGE_SIZE);
-	if (!x->vmcs) {
-		heap_free(x, sizeof(*x));
-		return ERR_NO_MEMORY;
-	}
 	v->virt = x;
 	x->proc = vmx_caps.proc;
 	x->vpid = (u16)(1 + v->vm->number * VM_VCPU_MAX + v->index);
 	x->ept_pointer = ept_pointer(v->vm);
 	x->vmcs_hpa = core_physical(x->vmcs);
-	*(u32 *)x->vmcs = vmx_caps.revision;
+	x->vmcs[0] = vmx_caps.revision;
 	result = vmclear(&x->vmcs_hpa);
 	assert(result == VMX_OK);
 	vmx_select(x);
@@ -331,44 +322,18 @@ static void preemption_timer_set(struct vmx_vcpu *x, const struct cpu *cpu)
 	vmwrite(VMCS_PREEMPTION_TIMER, ticks);
 }
 
-static struct event reinject_decode(u64 info)
-{
-	struct event event = {
-		.vector = (u8)field_get(VMX_EVENT_VECTOR, info),
-		.has_error = (info & VMX_EVENT_ERROR_VALID) != 0,
-	};
-
-	switch (field_get(VMX_EVENT_TYPE, info)) {
-	case VMX_EVENT_NMI:
-		/* It will block NMIs when it goes in again. */
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
-			vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~BLOCKED_BY_NMI);
-		event.type = EVENT_NMI;
-		break;
-	case VMX_EVENT_EXCEPTION:
-		event.type = EVENT_EXCEPTION;
-		break;
-	default:
-		/* INT n, INT1, INT3, INTO run again; an external interrupt was not taken. */
-		event.type = EVENT_NONE;
-		break;
-	}
-	if (event.has_error)
-		event.error = (u32)vmread(VMCS_VECTORING_ERROR);
-	return event;
-}
-
 static void events_decode(struct vcpu *v, struct vmx_vcpu *x)
 {
 	u64 info = vmread(VMCS_VECTORING_EVENT);
 	bool interrupt;
 
-	if (!(info & VMX_EVENT_VALID) && !x->event_injected)
+	if (!(info & EVENT_VALID) && !x->event_injected)
 		return;
-	interrupt =
-		(info & VMX_EVENT_VALID) && field_get(VMX_EVENT_TYPE, info) == VMX_EVENT_INTERRUPT;
-	if (info & VMX_EVENT_VALID) {
-		v->reinject = reinject_decode(info);
+	interrupt = (info & EVENT_VALID) && field_get(EVENT_TYPE, info) == EVENT_INTERRUPT;
+	if (info & EVENT_VALID) {
+		v->reinject = event_decode(info, vmread(VMCS_VECTORING_ERROR));
+		if (v->reinject.type == EVENT_NMI)
+			vmx_nmi_block(false); /* until it goes in again */
 		v->events = true;
 	}
 	x->event_injected = false;
@@ -377,7 +342,7 @@ static void events_decode(struct vcpu *v, struct vmx_vcpu *x)
 		v->offer_taken = !interrupt;
 		v->events = true;
 	} else if (interrupt) { /* delivered from the page */
-		lapic_give_back(&v->lapic, (u8)field_get(VMX_EVENT_VECTOR, info));
+		lapic_give_back(&v->lapic, (u8)field_get(EVENT_VECTOR, info));
 		v->events = true;
 	}
 }
@@ -453,18 +418,14 @@ static void vmx_tsc_offset_set(struct vcpu *v, u64 offset)
 
 static void vmx_inject(struct vcpu *v, const struct event *event)
 {
-	static const u32 types[] = {
-		[EVENT_NMI] = VMX_EVENT_NMI,
-		[EVENT_EXCEPTION] = VMX_EVENT_EXCEPTION,
-	};
-	u64 raw = VMX_EVENT_VALID | field_set(VMX_EVENT_TYPE, event->vector, types[event->type]);
+	u64 raw = event_encode(event);
 
 	vmx_select(vmx_vcpu(v));
 	/* In real mode nothing has an error code. */
-	if (event->has_error && (vmread(VMCS_GUEST_CR0) & CR0_PE)) {
+	if (event->has_error && (vmread(VMCS_GUEST_CR0) & CR0_PE))
 		vmwrite(VMCS_ENTRY_ERROR, event->error);
-		raw |= VMX_EVENT_ERROR_VALID;
-	}
+	else
+		raw &= ~(u64)EVENT_ERROR_VALID;
 	vmwrite(VMCS_ENTRY_EVENT, raw);
 	vmx_vcpu(v)->event_injected = true;
 	/* An NMI that has to wait behind it wants to come next. */
@@ -503,8 +464,8 @@ static void vmx_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
 	} else if (vector >= 0 && (x->event_injected || !vmx_intr_window(v))) {
 		window = true;
 	} else if (vector >= 0) {
-		vmwrite(VMCS_ENTRY_EVENT, VMX_EVENT_VALID | field_set(VMX_EVENT_TYPE, (u64)vector,
-								      VMX_EVENT_INTERRUPT));
+		vmwrite(VMCS_ENTRY_EVENT,
+			EVENT_VALID | field_set(EVENT_TYPE, (u64)vector, EVENT_INTERRUPT));
 		x->event_injected = true;
 		x->interrupt_injected = true;
 	}
@@ -529,8 +490,7 @@ static bool vmx_nmi_window(struct vcpu *v)
 static void vmx_nmi_unblock(struct vcpu *v)
 {
 	vmx_select(vmx_vcpu(v));
-	vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
-		vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(u64)BLOCKED_BY_NMI);
+	vmx_nmi_block(false);
 }
 
 const struct backend vmx_backend = {
@@ -550,8 +510,6 @@ const struct backend vmx_backend = {
 	.state_set = vmx_state_set,
 	.register_get = vmx_register_get,
 	.register_set = vmx_register_set,
-	.msr_get = vmx_msr_get,
-	.msr_set = vmx_msr_set,
 	.tsc_offset_set = vmx_tsc_offset_set,
 	.inject = vmx_inject,
 	.offer_interrupt = vmx_offer_interrupt,

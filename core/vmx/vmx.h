@@ -5,8 +5,8 @@
 #include "core/cpu/insn.h"
 #include "core/virt/vm.h"
 #include "core/vmx/insn.h"
-#include "core/vmx/vmcs.h"
 #include "lib/base/assert.h"
+#include "lib/x86/vmcs.h"
 
 /* What SYSCALL, SWAPGS and a page fault of ring 3 use; the VMCS does not switch it. */
 struct vmx_registers {
@@ -14,7 +14,7 @@ struct vmx_registers {
 };
 
 struct vmx_cpu {
-	void *vmxon;
+	u32 vmxon[PAGE_SIZE / sizeof(u32)] ALIGNED(PAGE_SIZE);
 	struct vmx_vcpu *current; /* whose VMCS is current */
 	struct vmx_vcpu *loaded;  /* whose registers are in the processor, NULL: root mode's */
 	struct vmx_registers registers; /* root mode's */
@@ -22,7 +22,7 @@ struct vmx_cpu {
 };
 
 struct vmx_vcpu {
-	void *vmcs;
+	u32 vmcs[PAGE_SIZE / sizeof(u32)] ALIGNED(PAGE_SIZE);
 	hpa_t vmcs_hpa;
 	struct cpu *active; /* where its VMCS is active, NULL: nowhere */
 	struct cpu *cpu;    /* where it ran last, with these translations; NULL: nowhere */
@@ -81,8 +81,6 @@ void vmx_state_get(struct vcpu *vcpu, struct vcpu_state *state);
 void vmx_state_set(struct vcpu *vcpu, const struct vcpu_state *state);
 u64 vmx_register_get(struct vcpu *vcpu, enum vcpu_register which);
 void vmx_register_set(struct vcpu *vcpu, enum vcpu_register which, u64 value);
-bool vmx_msr_get(struct vcpu *vcpu, u32 index, u64 *value);
-bool vmx_msr_set(struct vcpu *vcpu, u32 index, u64 value);
 /* What APIC virtualization needs in the VM and in the VMCS. */
 MUST_USE enum err vmx_apic_init(const struct vcpu *vcpu);
 /* Before an entry: what changed in vcpu->lapic, its mode too. False: the processor delivers nothing
@@ -102,6 +100,14 @@ void vmx_control_registers_init(struct vcpu *vcpu);
 /* A MOV to CR0 or CR4 that touches them. False: it takes #GP(0). */
 bool vmx_cr0_write(u64 value);
 bool vmx_cr4_write(const struct vcpu *vcpu, u64 value);
+
+/* Whether the guest counts as being in an NMI handler. */
+static inline void vmx_nmi_block(bool on)
+{
+	u64 blocked = vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(u64)BLOCKED_BY_NMI;
+
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, on ? blocked | BLOCKED_BY_NMI : blocked);
+}
 
 /* The shadow of MOV SS or STI is over. */
 static inline void vmx_shadow_end(void)

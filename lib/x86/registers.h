@@ -1,8 +1,8 @@
 /*
  * Architectural registers and tables that every x86-64 processor has, by the names of the manuals:
  * control registers, RFLAGS, page-table entries, exceptions, MSRs and CPUID bits.
- * Governed by the Intel SDM, volumes 3 and 4, and the AMD APM, volume 2. Vendor-specific
- * virtualization registers live beside their back end.
+ * Governed by the Intel SDM, volumes 3 and 4, and the AMD APM, volume 2. What one vendor's
+ * virtualization adds is in vmcb.h and vmcs.h, for its back end alone.
  */
 #pragma once
 
@@ -118,6 +118,8 @@
 #define EFER_LMSLE BIT64(13)
 #define EFER_FFXSR BIT64(14)
 #define EFER_TCE   BIT64(15)
+/* Those that both vendors have, and a guest may set. */
+#define EFER_KNOWN (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 
 /* Page-table entries: SDM, "Paging". Names hold for every level of every mode unless said. */
 #define PTE_PRESENT    BIT64(0)
@@ -236,6 +238,9 @@ static inline bool exception_has_error(unsigned vector)
 #define MSR_IA32_MC0_STATUS	    0x00000401U
 #define MSR_IA32_TSC_DEADLINE	    0x000006e0U
 #define MSR_IA32_X2APIC_FIRST	    0x00000800U
+#define MSR_X2APIC_TPR		    0x00000808U
+#define MSR_X2APIC_EOI		    0x0000080bU
+#define MSR_X2APIC_SELF_IPI	    0x0000083fU
 #define MSR_IA32_X2APIC_LAST	    0x000008ffU
 #define MSR_IA32_XSS		    0x00000da0U
 #define MSR_IA32_EFER		    0xc0000080U
@@ -258,11 +263,23 @@ static inline bool exception_has_error(unsigned vector)
 #define MSR_AMD_LS_CFG		    0xc0011020U
 #define MSR_AMD_DE_CFG		    0xc0011029U
 
+/* APM, "System-Call and System-Return" */
+#define STAR_SYSCALL_CS BITS64(47, 32)
+#define STAR_SYSRET_CS	BITS64(63, 48)
+
+/* APM, "VM_CR MSR", "Hardware Configuration Register (HWCR)"; DE_CFG: "LFENCE" */
+#define VM_CR_R_INIT		BIT64(1)
+#define VM_CR_SVMDIS		BIT64(4)
+#define HWCR_TSC_FREQ_SEL	BIT64(24)
+#define DE_CFG_LFENCE_SERIALIZE BIT64(1)
+
 /* SDM, "Local APIC Status and Location" */
 #define APIC_BASE_BSP	  BIT64(8)
 #define APIC_BASE_X2APIC  BIT64(10)
 #define APIC_BASE_ENABLE  BIT64(11)
 #define APIC_BASE_ADDRESS BITS64(51, 12)
+#define APIC_BASE_MODE	  BITS64(11, 10) /* the two mode bits as a number */
+enum { LAPIC_MODE_OFF, LAPIC_MODE_XAPIC = 2, LAPIC_MODE_X2APIC };
 
 /* SDM, "Memory Type Range Registers (MTRRs)" */
 #define MTRRCAP_COUNT	BITS64(7, 0)
@@ -293,6 +310,7 @@ static inline bool exception_has_error(unsigned vector)
 /* CPUID: SDM, "CPUID--CPU Identification"; APM, "Obtaining Processor Information Via CPUID". */
 #define CPUID_BASIC	   0x00000000U
 #define CPUID_FEATURES	   0x00000001U
+#define CPUID_DESCRIPTORS  0x00000002U
 #define CPUID_CACHE	   0x00000004U
 #define CPUID_MWAIT	   0x00000005U
 #define CPUID_THERMAL	   0x00000006U
@@ -311,6 +329,21 @@ static inline bool exception_has_error(unsigned vector)
 #define CPUID_EXT_SVM	   0x8000000aU
 #define CPUID_EXT_CACHE	   0x8000001dU
 #define CPUID_EXT_TOPOLOGY 0x8000001eU
+
+#define CPUID_1_EBX_CLFLUSH    BITS64(15, 8)
+#define CPUID_1_EBX_COUNT      BITS64(23, 16)
+#define CPUID_1_EBX_APIC_ID    BITS64(31, 24)
+#define CPUID_4_EAX_TYPE       BITS64(4, 0) /* 0: no more caches */
+#define CPUID_4_EAX_LEVEL      BITS64(7, 5)
+#define CPUID_4_EAX_THREADS    BITS64(25, 14)
+#define CPUID_4_EAX_CORES      BITS64(31, 26)
+#define CPUID_6_EAX_ARAT       BIT32(2) /* the local APIC timer never stops */
+#define CPUID_B_ECX_SMT	       (1U << 8)
+#define CPUID_B_ECX_CORE       (2U << 8)
+#define CPUID_D_ECX_ALIGNED    BIT32(1) /* compacted: starts at a multiple of 64 */
+#define CPUID_EXT8_ECX_CORES   BITS64(7, 0)
+#define CPUID_EXT8_ECX_ID_BITS BITS64(15, 12)
+#define XSAVE_LEGACY_BYTES     576U /* with the header */
 
 #define CPUID_1_ECX_SSE3	 BIT32(0)
 #define CPUID_1_ECX_PCLMULQDQ	 BIT32(1)

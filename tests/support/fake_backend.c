@@ -85,6 +85,10 @@ static u64 fake_register_get(struct vcpu *v, enum vcpu_register which)
 		return fake_backend.cr4;
 	case VCPU_RFLAGS:
 		return fake_backend.rflags | (fake_backend.interrupts_enabled ? RFLAGS_IF : 0);
+	case VCPU_EFER:
+		return fake_backend.efer;
+	case VCPU_PAT:
+		return fake_backend.pat;
 	default:
 		return fake_backend.cpl;
 	}
@@ -93,9 +97,13 @@ static u64 fake_register_get(struct vcpu *v, enum vcpu_register which)
 static void fake_register_set(struct vcpu *v, enum vcpu_register which, u64 value)
 {
 	(void)v;
-	assert(which == VCPU_RFLAGS || which == VCPU_CR2);
+	assert(which >= VCPU_CR2);
 	if (which == VCPU_RFLAGS)
 		fake_backend.rflags = value;
+	else if (which == VCPU_EFER)
+		fake_backend.efer = value;
+	else if (which == VCPU_PAT)
+		fake_backend.pat = value;
 	else
 		fake_backend.cr2 = value;
 }
@@ -110,33 +118,6 @@ static void fake_release(struct cpu *cpu)
 {
 	(void)cpu;
 	fake_backend.releases++;
-}
-
-static u64 *msr_place(u32 index)
-{
-	if (index == MSR_IA32_EFER)
-		return &fake_backend.efer;
-	return index == MSR_IA32_PAT ? &fake_backend.pat : NULL;
-}
-
-static bool fake_msr_get(struct vcpu *v, u32 index, u64 *value)
-{
-	const u64 *place = msr_place(index);
-
-	(void)v;
-	if (place)
-		*value = *place;
-	return place != NULL;
-}
-
-static bool fake_msr_set(struct vcpu *v, u32 index, u64 value)
-{
-	u64 *place = msr_place(index);
-
-	(void)v;
-	if (place)
-		*place = value;
-	return place != NULL;
 }
 
 static void fake_tsc_offset_set(struct vcpu *v, u64 offset)
@@ -195,8 +176,6 @@ static const struct backend fake_operations = {
 	.state_set = fake_state_set,
 	.register_get = fake_register_get,
 	.register_set = fake_register_set,
-	.msr_get = fake_msr_get,
-	.msr_set = fake_msr_set,
 	.tsc_offset_set = fake_tsc_offset_set,
 	.inject = fake_inject,
 	.offer_interrupt = fake_offer_interrupt,

@@ -83,6 +83,6 @@ enum vmx_result vmx_enter(u64 *gpr, bool launched, u64 *host_rsp)
 	if (fake_vmx.on_enter)
 		result = fake_vmx.on_enter(gpr);
 	if (result == VMX_OK && !(vmread(VMCS_EXIT_REASON) & EXIT_REASON_ENTRY_FAILED))
-		vmwrite(VMCS_ENTRY_EVENT, fake_vmx.event & ~(u64)VMX_EVENT_VALID);
+		vmwrite(VMCS_ENTRY_EVENT, fake_vmx.event & ~(u64)EVENT_VALID);
 	return result;
 }

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "core/virt/vm.h"
-#include "core/vmx/vmcs.h"
+#include "lib/x86/vmcs.h"
 
 extern struct vm guest_vm; /* RAM: VMX_GUEST_RAM bytes from 0 */
 extern struct vcpu *guest; /* in 64-bit mode at GUEST_RIP, interrupts on, no exit yet */

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "core/mem/core_map.h"
 #include "core/svm/svm.h"
 #include "tests/support/fake_machine.h"
 
@@ -15,7 +16,7 @@ static const u32 range[] = { 0x00000000, 0xc0000000, 0xc0010000 };
 /* A bit of the map, by the manual's layout: bit 2n for reads of MSR n, 2n + 1 for writes. */
 static bool intercepted(u32 msr_range, u32 offset, bool write)
 {
-	const u8 *map = fake_physical(permission_msr(), 2 * PAGE_SIZE);
+	const u8 *map = fake_physical(core_physical(svm_permission.msr), 2 * PAGE_SIZE);
 	u32 bit = msr_range * 0x800 * 8 + offset * 2 + write;
 
 	return (map[bit / 8] >> bit % 8 & 1) != 0;
@@ -62,22 +63,22 @@ static void named_msrs(void **state)
 
 static void the_rest_of_the_map_is_set(void **state)
 {
-	const u8 *map = fake_physical(permission_msr(), 2 * PAGE_SIZE);
+	const u8 *map = fake_physical(core_physical(svm_permission.msr), 2 * PAGE_SIZE);
 
 	(void)state;
 	for (u32 i = 0x1800; i < 2 * PAGE_SIZE; i++)
 		assert_int_equal(map[i], 0xff);
-	assert_int_equal(permission_msr().raw % PAGE_SIZE, 0);
+	assert_int_equal(core_physical(svm_permission.msr).raw % PAGE_SIZE, 0);
 }
 
 static void every_port_is_intercepted(void **state)
 {
-	const u8 *map = fake_physical(permission_io(), 3 * PAGE_SIZE);
+	const u8 *map = fake_physical(core_physical(svm_permission.io), 3 * PAGE_SIZE);
 
 	(void)state;
 	for (u32 i = 0; i < 3 * PAGE_SIZE; i++)
 		assert_int_equal(map[i], 0xff);
-	assert_int_equal(permission_io().raw % PAGE_SIZE, 0);
+	assert_int_equal(core_physical(svm_permission.io).raw % PAGE_SIZE, 0);
 }
 
 int main(void)
@@ -90,7 +91,7 @@ int main(void)
 	};
 
 	fake_machine_start(16 * MIB);
-	if (permission_init())
+	if (svm_permission_init())
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -280,7 +280,7 @@ static void clean_bits_follow_changes(void **state)
 	assert_int_equal(entered.clean, CLEAN_ALL & ~CLEAN_TPR);
 	assert_int_equal(field_get(V_TPR, entered.int_control), 3);
 	assert_int_equal(lapic_cr8_get(&vcpu.lapic), 3);
-	assert_true(svm_msr_set(&vcpu, MSR_IA32_PAT, PAT_RESET));
+	svm_register_set(&vcpu, VCPU_PAT, PAT_RESET);
 	svm_run(&vcpu);
 	assert_int_equal(entered.clean, CLEAN_ALL & ~(CLEAN_NP | CLEAN_CRX));
 	svm_offer_interrupt(&vcpu, GUEST_VECTOR, false);
@@ -484,7 +484,7 @@ int main(void)
 	};
 
 	fake_machine_start(16 * MIB);
-	if (permission_init())
+	if (svm_permission_init())
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

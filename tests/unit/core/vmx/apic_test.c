@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "core/mem/core_map.h"
 #include "core/mem/heap.h"
 #include "core/sys/process.h"
 #include "core/vmx/caps.h"
@@ -175,9 +176,9 @@ static void the_mode_chooses(void **state)
 		assert_int_equal(vmx_apic_sync(vcpu[0]), step[i].delivers);
 		assert_int_equal(vmx_apic_delivers(&x[0]), step[i].delivers);
 		assert_int_equal(vmread(CONTROLS), step[i].controls);
-		assert_int_equal(vmread(MSR_BITMAP), step[i].x2apic
-							     ? vmx_permission_msr_x2apic().raw
-							     : vmx_permission_msr().raw);
+		assert_int_equal(vmread(MSR_BITMAP),
+				 step[i].x2apic ? core_physical(vmx_msr_x2apic).raw
+						: core_physical(vmx_permission.msr).raw);
 		assert_int_equal(page_is_mapped(), step[i].page);
 		assert_int_equal(fake_vmx.invepts, i + 1);
 		(void)vmx_apic_sync(vcpu[0]);

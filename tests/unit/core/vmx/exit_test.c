@@ -20,8 +20,8 @@
 #define DEVICE	  0xfec00000ULL
 #define HIGH_JUNK 0xdeadbeef00000000ULL
 
-#define EVENT(type, vector) (VMX_EVENT_VALID | (type) << 8 | (vector))
-#define ERROR_CODE	    VMX_EVENT_ERROR_VALID
+#define EVENT(type, vector) (EVENT_VALID | (type) << 8 | (vector))
+#define ERROR_CODE	    EVENT_ERROR_VALID
 
 static const struct {
 	u32 number;
@@ -255,35 +255,35 @@ static void a_faulting_iret_has_not_opened_nmis(void **state)
 	ept_violation(DEVICE, QUAL_EPT_READ | QUAL_NMI_UNBLOCKING);
 	assert_int_equal(blocked(), BLOCKED_BY_NMI);
 	guest_fresh(state);
-	exception(EVENT(VMX_EVENT_EXCEPTION, EXC_AC) | ERROR_CODE);
+	exception(EVENT(EVENT_EXCEPTION, EXC_AC) | ERROR_CODE);
 	assert_int_equal(blocked(), 0);
-	exception(EVENT(VMX_EVENT_EXCEPTION, EXC_AC) | ERROR_CODE | VMX_EVENT_NMI_UNBLOCKING);
+	exception(EVENT(EVENT_EXCEPTION, EXC_AC) | ERROR_CODE | EVENT_NMI_UNBLOCKING);
 	assert_int_equal(blocked(), BLOCKED_BY_NMI);
 }
 
 /* During another event's delivery, and with a double fault, the bit means nothing. */
 static void the_unblocking_bit_is_not_always_defined(void **state)
 {
-	guest_plan(VMCS_VECTORING_EVENT, EVENT(VMX_EVENT_INTERRUPT, 0x30));
+	guest_plan(VMCS_VECTORING_EVENT, EVENT(EVENT_INTERRUPT, 0x30));
 	ept_violation(DEVICE, QUAL_EPT_WRITE | QUAL_NMI_UNBLOCKING);
 	assert_int_equal(blocked(), 0);
 	guest_fresh(state);
-	guest_plan(VMCS_VECTORING_EVENT, EVENT(VMX_EVENT_EXCEPTION, EXC_GP));
-	exception(EVENT(VMX_EVENT_EXCEPTION, EXC_AC) | ERROR_CODE | VMX_EVENT_NMI_UNBLOCKING);
+	guest_plan(VMCS_VECTORING_EVENT, EVENT(EVENT_EXCEPTION, EXC_GP));
+	exception(EVENT(EVENT_EXCEPTION, EXC_AC) | ERROR_CODE | EVENT_NMI_UNBLOCKING);
 	assert_int_equal(blocked(), 0);
 	guest_fresh(state);
-	exception(EVENT(VMX_EVENT_EXCEPTION, EXC_DF) | ERROR_CODE | VMX_EVENT_NMI_UNBLOCKING);
+	exception(EVENT(EVENT_EXCEPTION, EXC_DF) | ERROR_CODE | EVENT_NMI_UNBLOCKING);
 	assert_int_equal(blocked(), 0);
 }
 
 static void an_nmi_goes_to_root_mode(void **state)
 {
 	(void)state;
-	exception(EVENT(VMX_EVENT_NMI, EXC_NMI));
+	exception(EVENT(EVENT_NMI, EXC_NMI));
 	assert_int_equal(guest->exit.reason, VM_EXIT_HOST_NMI);
 	assert_int_equal(fake_insn.nmis, 1);
 	assert_int_equal(blocked(), 0); /* the guest's own are another matter */
-	exception(EVENT(VMX_EVENT_EXCEPTION, EXC_MC));
+	exception(EVENT(EVENT_EXCEPTION, EXC_MC));
 	assert_int_equal(fake_insn.nmis, 1);
 }
 
@@ -291,13 +291,13 @@ static void exceptions(void **state)
 {
 	(void)state;
 	guest_plan(VMCS_EXIT_EVENT_ERROR, 0x5a);
-	exception(EVENT(VMX_EVENT_EXCEPTION, EXC_AC) | ERROR_CODE);
+	exception(EVENT(EVENT_EXCEPTION, EXC_AC) | ERROR_CODE);
 	assert_int_equal(guest->exit.reason, VM_EXIT_EXCEPTION);
 	assert_int_equal(guest->exit.exception.vector, EXC_AC);
 	assert_int_equal(guest->exit.exception.has_error, 1);
 	assert_int_equal(guest->exit.exception.error, 0x5a);
 	assert_int_equal(guest->exit.insn_length, 0);
-	exception(EVENT(VMX_EVENT_EXCEPTION, EXC_MC));
+	exception(EVENT(EVENT_EXCEPTION, EXC_MC));
 	assert_int_equal(guest->exit.exception.vector, EXC_MC);
 	assert_int_equal(guest->exit.exception.has_error, 0);
 	assert_int_equal(fake_insn.dr6, DR6_RESET);
@@ -306,7 +306,7 @@ static void exceptions(void **state)
 static void debug_exit(u64 qualification)
 {
 	guest_plan(VMCS_EXIT_QUALIFICATION, qualification);
-	exception(EVENT(VMX_EVENT_EXCEPTION, EXC_DB));
+	exception(EVENT(EVENT_EXCEPTION, EXC_DB));
 	assert_int_equal(guest->exit.reason, VM_EXIT_EXCEPTION);
 	assert_int_equal(guest->exit.exception.vector, EXC_DB);
 	assert_int_equal(guest->exit.exception.has_error, 0);
@@ -337,10 +337,10 @@ static void a_debug_exception_ends_the_shadow(void **state)
 	debug_exit(DR6_BS);
 	assert_int_equal(blocked(), BLOCKED_BY_NMI);
 	guest_plan(VMCS_GUEST_INTERRUPTIBILITY, BLOCKED_BY_MOV_SS);
-	exception(EVENT(VMX_EVENT_PRIVILEGED, EXC_DB));
+	exception(EVENT(EVENT_PRIVILEGED, EXC_DB));
 	assert_int_equal(blocked(), 0);
 	guest_plan(VMCS_GUEST_INTERRUPTIBILITY, BLOCKED_BY_MOV_SS);
-	exception(EVENT(VMX_EVENT_EXCEPTION, EXC_AC));
+	exception(EVENT(EVENT_EXCEPTION, EXC_AC));
 	assert_int_equal(blocked(), BLOCKED_BY_MOV_SS);
 }
 
@@ -349,7 +349,7 @@ static void int1_is_a_trap_without_a_cause(void **state)
 	(void)state;
 	guest_plan(VMCS_GUEST_DR7, DR7_RESET | DR7_GD);
 	guest_plan(VMCS_EXIT_INSN_LENGTH, 1);
-	exception(EVENT(VMX_EVENT_PRIVILEGED, EXC_DB));
+	exception(EVENT(EVENT_PRIVILEGED, EXC_DB));
 	assert_int_equal(guest->exit.exception.vector, EXC_DB);
 	assert_int_equal(vmread(VMCS_GUEST_RIP), GUEST_RIP + 1);
 	assert_int_equal(fake_insn.dr6, DR6_RESET);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "core/mem/core_map.h"
 #include "core/svm/svm.h"
 #include "core/vmx/permission.h"
 #include "tests/support/fake_machine.h"
@@ -33,13 +34,13 @@ static bool exits_by(hpa_t at, u32 msr, bool write)
 
 static bool vmx_exits(u32 msr, bool write)
 {
-	return exits_by(vmx_permission_msr(), msr, write);
+	return exits_by(core_physical(vmx_permission.msr), msr, write);
 }
 
 /* On AMD-V: 2 KiB each for three ranges, two bits an MSR. */
 static bool svm_exits(u32 msr, bool write)
 {
-	const u8 *map = fake_physical(permission_msr(), 2 * PAGE_SIZE);
+	const u8 *map = fake_physical(core_physical(svm_permission.msr), 2 * PAGE_SIZE);
 
 	if (msr <= 0x1fff)
 		return bit_at(map, 2 * msr + write);
@@ -94,9 +95,9 @@ static void named_msrs(void **state)
 
 static void both_say_the_same_of_every_port(void **state)
 {
-	const u8 *a = fake_physical(vmx_permission_io(), PAGE_SIZE);
-	const u8 *b = fake_physical(hpa_add(vmx_permission_io(), PAGE_SIZE), PAGE_SIZE);
-	const u8 *iopm = fake_physical(permission_io(), 3 * PAGE_SIZE);
+	const u8 *a = fake_physical(core_physical(vmx_permission.io), PAGE_SIZE);
+	const u8 *b = fake_physical(core_physical(vmx_permission.io + PAGE_SIZE), PAGE_SIZE);
+	const u8 *iopm = fake_physical(core_physical(svm_permission.io), 3 * PAGE_SIZE);
 
 	(void)state;
 	for (u32 port = 0; port < 0x10000; port++) {
@@ -132,11 +133,11 @@ static void what_a_virtualized_x2apic_answers(void **state)
 		{ 0x83e, 0x83e }, /* divide configuration */
 	};
 	static const u32 writes[][2] = { { 0x808, 0x808 }, { 0x80b, 0x80b }, { 0x83f, 0x83f } };
-	hpa_t map = vmx_permission_msr_x2apic();
+	hpa_t map = core_physical(vmx_msr_x2apic);
 
 	(void)state;
 	assert_int_equal(map.raw % PAGE_SIZE, 0);
-	assert_int_not_equal(map.raw, vmx_permission_msr().raw);
+	assert_int_not_equal(map.raw, core_physical(vmx_permission.msr).raw);
 	for (u32 msr = 0; msr <= 0x1fff; msr++) {
 		bool read = in_ranges(reads, ARRAY_SIZE(reads), msr);
 		bool write = in_ranges(writes, ARRAY_SIZE(writes), msr);
@@ -153,10 +154,12 @@ static void what_a_virtualized_x2apic_answers(void **state)
 static void maps_of_their_own_in_whole_pages(void **state)
 {
 	(void)state;
-	assert_int_equal(vmx_permission_msr().raw % PAGE_SIZE, 0);
-	assert_int_equal(vmx_permission_io().raw % PAGE_SIZE, 0);
-	assert_int_not_equal(vmx_permission_msr().raw, permission_msr().raw);
-	assert_int_not_equal(vmx_permission_io().raw, permission_io().raw);
+	assert_int_equal(core_physical(vmx_permission.msr).raw % PAGE_SIZE, 0);
+	assert_int_equal(core_physical(vmx_permission.io).raw % PAGE_SIZE, 0);
+	assert_int_not_equal(core_physical(vmx_permission.msr).raw,
+			     core_physical(svm_permission.msr).raw);
+	assert_int_not_equal(core_physical(vmx_permission.io).raw,
+			     core_physical(svm_permission.io).raw);
 }
 
 int main(void)
@@ -170,7 +173,7 @@ int main(void)
 	};
 
 	fake_machine_start(16 * MIB);
-	if (permission_init() || vmx_permission_init())
+	if (svm_permission_init() || vmx_permission_init())
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

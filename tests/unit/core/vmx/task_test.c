@@ -12,7 +12,7 @@
 #include "tests/support/vmx_guest.h"
 
 #define SELECTOR	    0x1230U
-#define EVENT(type, vector) (VMX_EVENT_VALID | VMX_EVENT_##type * BIT64(8) | (vector))
+#define EVENT(type, vector) (EVENT_VALID | EVENT_##type * BIT64(8) | (vector))
 
 static void decode(enum task_source source, u64 event, bool nmi_blocked)
 {
@@ -66,7 +66,7 @@ static void events_through_a_task_gate(void **state)
 		{ EVENT(SOFTWARE_EXC, EXC_BP), 7, false, false, false, false },
 		{ EVENT(PRIVILEGED, EXC_DB), 7, true, false, false, false },
 		{ EVENT(EXCEPTION, EXC_UD), 0, true, false, false, false },
-		{ EVENT(EXCEPTION, EXC_GP) | VMX_EVENT_ERROR_VALID, 0, true, true, false, false },
+		{ EVENT(EXCEPTION, EXC_GP) | EVENT_ERROR_VALID, 0, true, true, false, false },
 		{ EVENT(INTERRUPT, 0x31), 0, true, false, true, false },
 		{ EVENT(NMI, EXC_NMI), 0, true, false, false, true },
 	};
@@ -82,7 +82,7 @@ static void events_through_a_task_gate(void **state)
 		assert_int_equal(nmi_is_blocked(), rows[i].blocked);
 		/* An NMI is never delivered again; an exception counts if the switch faults. */
 		assert_int_equal(guest->reinject.type,
-				 field_get(VMX_EVENT_TYPE, rows[i].event) == VMX_EVENT_EXCEPTION
+				 field_get(EVENT_TYPE, rows[i].event) == EVENT_EXCEPTION
 					 ? EVENT_EXCEPTION
 					 : EVENT_NONE);
 	}

@@ -25,7 +25,7 @@
 
 #define VECTOR 0x51
 
-#define EVENT(type, vector) (VMX_EVENT_VALID | (type) << 8 | (u32)(vector))
+#define EVENT(type, vector) (EVENT_VALID | (type) << 8 | (u32)(vector))
 
 /* --- the end of an instruction --- */
 
@@ -127,8 +127,8 @@ static enum outcome outcome_of(int vector)
 	bool window = (vmread(VMCS_PROC_CONTROLS) & PROC_INTERRUPT_WINDOW) != 0;
 
 	assert_int_equal(vmread(VMCS_PROC_CONTROLS) & ~(u64)PROC_INTERRUPT_WINDOW, vmx_caps.proc);
-	if (event & VMX_EVENT_VALID) {
-		assert_int_equal(event, EVENT(VMX_EVENT_INTERRUPT, vector));
+	if (event & EVENT_VALID) {
+		assert_int_equal(event, EVENT(EVENT_INTERRUPT, vector));
 		assert_true(!window && threshold == 0);
 		return GOES_IN;
 	}
@@ -191,7 +191,7 @@ static void a_pending_debug_trap_goes_first(void **state)
 		assert_false(backend->intr_window(guest));
 		assert_false(backend->nmi_window(guest));
 		offer(VECTOR, false);
-		assert_int_equal(vmread(VMCS_ENTRY_EVENT) & VMX_EVENT_VALID, 0);
+		assert_int_equal(vmread(VMCS_ENTRY_EVENT) & EVENT_VALID, 0);
 		assert_true(vmread(VMCS_PROC_CONTROLS) & PROC_INTERRUPT_WINDOW);
 	}
 	guest_plan(VMCS_GUEST_PENDING_DEBUG, DR6_B2); /* met, but not on: no trap */
@@ -211,7 +211,7 @@ static void an_interrupt_waits_behind_another_event(void **state)
 		guest_at(GUEST_FLAGS, 0, 0);
 		backend->inject(guest, &events[i]);
 		offer(VECTOR, false);
-		assert_int_equal(vmread(VMCS_ENTRY_EVENT) & VMX_EVENT_VECTOR, events[i].vector);
+		assert_int_equal(vmread(VMCS_ENTRY_EVENT) & EVENT_VECTOR, events[i].vector);
 		assert_true(vmread(VMCS_PROC_CONTROLS) & PROC_INTERRUPT_WINDOW);
 		guest_exit(VMX_EXIT_INTERRUPT_WINDOW);
 		assert_int_equal(guest->exit.reason, VM_EXIT_WINDOW);
@@ -236,7 +236,7 @@ static void whether_an_interrupt_was_taken(void **state)
 	offer(VECTOR, false);
 	guest->events = false;
 	guest_exit(VMX_EXIT_CPUID);
-	assert_int_equal(fake_vmx.event, EVENT(VMX_EVENT_INTERRUPT, VECTOR));
+	assert_int_equal(fake_vmx.event, EVENT(EVENT_INTERRUPT, VECTOR));
 	assert_true(taken());
 	assert_true(guest->events);
 	guest_exit(VMX_EXIT_CPUID); /* once */
@@ -244,7 +244,7 @@ static void whether_an_interrupt_was_taken(void **state)
 
 	/* Its delivery was interrupted: it is still the local APIC's. */
 	offer(VECTOR, false);
-	guest_plan(VMCS_VECTORING_EVENT, EVENT(VMX_EVENT_INTERRUPT, VECTOR));
+	guest_plan(VMCS_VECTORING_EVENT, EVENT(EVENT_INTERRUPT, VECTOR));
 	guest_exit(VMX_EXIT_EPT_VIOLATION);
 	assert_false(taken());
 	assert_int_equal(guest->reinject.type, EVENT_NONE);
@@ -252,7 +252,7 @@ static void whether_an_interrupt_was_taken(void **state)
 	/* It was taken, and then an exception's delivery was interrupted. */
 	guest_at(GUEST_FLAGS, 0, 0);
 	offer(VECTOR, false);
-	guest_plan(VMCS_VECTORING_EVENT, EVENT(VMX_EVENT_EXCEPTION, EXC_UD));
+	guest_plan(VMCS_VECTORING_EVENT, EVENT(EVENT_EXCEPTION, EXC_UD));
 	guest_exit(VMX_EXIT_EPT_VIOLATION);
 	assert_true(taken());
 	assert_int_equal(guest->reinject.type, EVENT_EXCEPTION);
@@ -276,15 +276,14 @@ static void exceptions_go_in(void **state)
 {
 	(void)state;
 	inject((struct event){ EVENT_EXCEPTION, EXC_GP, true, 0x1234 });
-	assert_int_equal(fake_vmx.event,
-			 EVENT(VMX_EVENT_EXCEPTION, EXC_GP) | VMX_EVENT_ERROR_VALID);
+	assert_int_equal(fake_vmx.event, EVENT(EVENT_EXCEPTION, EXC_GP) | EVENT_ERROR_VALID);
 	assert_int_equal(fake_vmx.error, 0x1234);
 	inject((struct event){ EVENT_EXCEPTION, EXC_UD, false, 0 });
-	assert_int_equal(fake_vmx.event, EVENT(VMX_EVENT_EXCEPTION, EXC_UD));
+	assert_int_equal(fake_vmx.event, EVENT(EVENT_EXCEPTION, EXC_UD));
 	inject((struct event){ EVENT_NMI, EXC_NMI, false, 0 });
-	assert_int_equal(fake_vmx.event, EVENT(VMX_EVENT_NMI, EXC_NMI));
+	assert_int_equal(fake_vmx.event, EVENT(EVENT_NMI, EXC_NMI));
 	guest_exit(VMX_EXIT_CPUID); /* nothing goes in twice */
-	assert_int_equal(fake_vmx.event & VMX_EVENT_VALID, 0);
+	assert_int_equal(fake_vmx.event & EVENT_VALID, 0);
 }
 
 /* An entry with one would be refused. */
@@ -297,7 +296,7 @@ static void real_mode_has_no_error_codes(void **state)
 	s.efer = 0;
 	backend->state_set(guest, &s);
 	inject((struct event){ EVENT_EXCEPTION, EXC_GP, true, 0x1234 });
-	assert_int_equal(fake_vmx.event, EVENT(VMX_EVENT_EXCEPTION, EXC_GP));
+	assert_int_equal(fake_vmx.event, EVENT(EVENT_EXCEPTION, EXC_GP));
 }
 
 static bool nmi_exit_is_on(void)
@@ -368,17 +367,17 @@ static void events_that_were_interrupted_start_again(void **state)
 	const struct event *e = &guest->reinject;
 
 	(void)state;
-	interrupted(EVENT(VMX_EVENT_EXCEPTION, EXC_PF) | VMX_EVENT_ERROR_VALID);
+	interrupted(EVENT(EVENT_EXCEPTION, EXC_PF) | EVENT_ERROR_VALID);
 	assert_int_equal(e->type, EVENT_EXCEPTION);
 	assert_int_equal(e->vector, EXC_PF);
 	assert_true(e->has_error && e->error == 0x77);
 	assert_int_equal(vmread(VMCS_GUEST_INTERRUPTIBILITY), BLOCKED_BY_NMI);
-	interrupted(EVENT(VMX_EVENT_EXCEPTION, EXC_DB));
+	interrupted(EVENT(EVENT_EXCEPTION, EXC_DB));
 	assert_int_equal(e->type, EVENT_EXCEPTION);
 	assert_int_equal(e->vector, EXC_DB);
 	assert_false(e->has_error);
 	/* An NMI blocks NMIs when it goes in again: an entry wants it open until then. */
-	interrupted(EVENT(VMX_EVENT_NMI, EXC_NMI));
+	interrupted(EVENT(EVENT_NMI, EXC_NMI));
 	assert_int_equal(e->type, EVENT_NMI);
 	assert_int_equal(e->vector, EXC_NMI);
 	assert_int_equal(vmread(VMCS_GUEST_INTERRUPTIBILITY), 0);
@@ -386,8 +385,8 @@ static void events_that_were_interrupted_start_again(void **state)
 
 static void instructions_that_were_interrupted_run_again(void **state)
 {
-	static const u32 types[] = { VMX_EVENT_SOFTWARE, VMX_EVENT_PRIVILEGED,
-				     VMX_EVENT_SOFTWARE_EXC, VMX_EVENT_INTERRUPT };
+	static const u32 types[] = { EVENT_SOFTWARE, EVENT_PRIVILEGED, EVENT_SOFTWARE_EXC,
+				     EVENT_INTERRUPT };
 
 	(void)state;
 	for (u32 i = 0; i < ARRAY_SIZE(types); i++) {
@@ -395,7 +394,7 @@ static void instructions_that_were_interrupted_run_again(void **state)
 		assert_int_equal(guest->reinject.type, EVENT_NONE);
 		assert_int_equal(vmread(VMCS_GUEST_RIP), GUEST_RIP);
 	}
-	interrupted(EVENT(VMX_EVENT_EXCEPTION, EXC_GP) & ~VMX_EVENT_VALID);
+	interrupted(EVENT(EVENT_EXCEPTION, EXC_GP) & ~EVENT_VALID);
 	assert_int_equal(guest->reinject.type, EVENT_NONE);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "lib/base/types.h"
+#include "lib/x86/tables.h"
 
 struct cpuid_result {
 	u32 eax, ebx, ecx, edx;
@@ -37,11 +38,6 @@ DECLARE_CONTROL_REGISTER(dr6);
 DECLARE_CONTROL_REGISTER(dr7);
 DECLARE_CONTROL_REGISTER(xcr0);
 void clear_ts(void);
-
-struct table_pointer {
-	u16 limit;
-	u64 base;
-} PACKED;
 
 void read_tables(struct table_pointer *gdtr, struct table_pointer *idtr);
 void write_tables(const struct table_pointer *gdtr, const struct table_pointer *idtr);

@@ -2,12 +2,19 @@
 #pragma once
 
 #include "lib/base/types.h"
+#include "lib/x86/event.h"
 
 struct vmcb_segment {
 	u16 selector, attributes;
 	u32 limit;
 	u64 base;
 };
+
+/* Attributes are the descriptor's bits 55:52 and 47:40 in 12 bits. */
+#define ATTR_LOW    BITS64(7, 0)
+#define ATTR_HIGH   BITS64(11, 8)
+#define RIGHTS_LOW  BITS64(7, 0)
+#define RIGHTS_HIGH BITS64(15, 12)
 
 struct vmcb_control {
 	u32 intercept_cr; /* reads 15:0, writes 31:16 */
@@ -134,15 +141,7 @@ static_assert(sizeof(struct vmcb) == 4096, "APM");
 
 #define NESTED_PAGING BIT64(0)
 
-#define EVENT_VECTOR	  BITS64(7, 0)
-#define EVENT_TYPE	  BITS64(10, 8)
-#define EVENT_TYPE_INTR	  0ULL
-#define EVENT_TYPE_NMI	  2ULL
-#define EVENT_TYPE_EXC	  3ULL
-#define EVENT_TYPE_SOFT	  4ULL
-#define EVENT_ERROR_VALID BIT64(11)
-#define EVENT_VALID	  BIT64(31)
-#define EVENT_ERROR	  BITS64(63, 32)
+#define EVENT_ERROR BITS64(63, 32) /* the rest is in event.h */
 
 /* What the processor may keep cached from the last VMRUN; clear a bit when its fields change. */
 #define CLEAN_INTERCEPTS BIT32(0)
@@ -207,3 +206,11 @@ enum svm_exit {
 /* EXITINFO1 of a nested page fault: APM, "Nested versus Guest Page Faults". */
 #define NPF_WRITE BIT64(1)
 #define NPF_FETCH BIT64(4)
+
+/* APM, "CPUID Fn8000_000A_EDX SVM Feature Identification" */
+#define SVM_FEATURE_NPT		   BIT32(0)
+#define SVM_FEATURE_NRIPS	   BIT32(3)
+#define SVM_FEATURE_CLEAN_BITS	   BIT32(5)
+#define SVM_FEATURE_FLUSH_BY_ASID  BIT32(6)
+#define SVM_FEATURE_DECODE_ASSISTS BIT32(7)
+#define SVM_FEATURE_PAUSE_FILTER   BIT32(10)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "lib/base/types.h"
+#include "lib/x86/event.h"
 
 /* 16-bit fields */
 #define VMCS_VPID		    0x0000U
@@ -225,19 +226,8 @@ enum vmx_exit {
 	VMX_EXIT_COUNT = 76
 };
 
-/* Events in VM-entry, VM-exit and IDT-vectoring information; SDM, "VM-Entry Controls for Event
- * Injection". */
-#define VMX_EVENT_VECTOR	 BITS64(7, 0)
-#define VMX_EVENT_TYPE		 BITS64(10, 8)
-#define VMX_EVENT_ERROR_VALID	 BIT32(11)
-#define VMX_EVENT_NMI_UNBLOCKING BIT32(12) /* exits only: IRET had opened NMIs */
-#define VMX_EVENT_VALID		 BIT32(31)
-#define VMX_EVENT_INTERRUPT	 0U
-#define VMX_EVENT_NMI		 2U
-#define VMX_EVENT_EXCEPTION	 3U
-#define VMX_EVENT_SOFTWARE	 4U /* INT n */
-#define VMX_EVENT_PRIVILEGED	 5U /* INT1 */
-#define VMX_EVENT_SOFTWARE_EXC	 6U /* INT3, INTO */
+/* More bits of an event (event.h), at exits only. */
+#define EVENT_NMI_UNBLOCKING BIT32(12) /* IRET had opened NMIs */
 
 /* SDM, "Guest Non-Register State" */
 #define BLOCKED_BY_STI	   BIT32(0)
@@ -252,6 +242,10 @@ enum vmx_exit {
 #define ACTIVITY_SHUTDOWN  2U
 #define ACTIVITY_WAIT_SIPI 3U
 #define LINK_POINTER_NONE  UINT64_MAX
+
+/* VMCS_GUEST_INTERRUPT_STATUS; SDM, "Guest Non-Register State" */
+#define STATUS_RVI BITS64(7, 0)	 /* the highest vector requested */
+#define STATUS_SVI BITS64(15, 8) /* the highest vector in service */
 
 /* SDM, "Exit Qualification" */
 #define QUAL_CR_NUMBER	    BITS64(3, 0)
