@@ -98,6 +98,8 @@ void vcpu_reset(struct vcpu *v)
 	u64 *gpr = v->page->gpr;
 
 	state_reset(&state, v->init_pending ? backend->register_get(v, VCPU_CR0) : ~0ULL);
+	v->parked = !(v->lapic.base &
+		      APIC_BASE_BSP); /* before: a start-up message may follow at once */
 	v->init_pending = false;
 	v->reinject.type = EVENT_NONE;
 	v->pending.type = EVENT_NONE;
@@ -113,7 +115,6 @@ void vcpu_reset(struct vcpu *v)
 	for (u32 i = 0; i < GPR_COUNT; i++)
 		gpr[i] = 0;
 	gpr[GPR_RDX] = v->cpuid->basic[CPUID_FEATURES].eax; /* family, model, stepping */
-	v->parked = !(v->lapic.base & APIC_BASE_BSP);
 }
 
 void vcpu_start(struct vcpu *v)
