@@ -1,6 +1,7 @@
 /*
  * Locks between processors. Interrupts are off wherever the core takes one, and nobody sleeps with
- * one. Order, outermost first: system, a CPU's run queue (lower index first), log.
+ * one. Order, outermost first: system, a CPU's run queue (a second one is only
+ * tried), a share, log.
  */
 #pragma once
 
@@ -22,6 +23,12 @@ static inline void spin_lock(struct spinlock *lock)
 			cpu_poll();
 		}
 	}
+}
+
+/* Whether it was free; then the caller has it. */
+static inline bool spin_try(struct spinlock *lock)
+{
+	return __atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE) == 0;
 }
 
 static inline void spin_unlock(struct spinlock *lock)

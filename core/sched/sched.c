@@ -101,7 +101,7 @@ static void threads_count(struct cpu *cpu, u32 change)
 	__atomic_add_fetch(&cpu->queue.threads, change, __ATOMIC_RELAXED);
 }
 
-/* Moves a thread that is in no queue; only its home, this CPU, may do that. */
+/* Moves a thread that is in no queue; both are locked, and only its home, this CPU, may do that. */
 static void thread_move(struct thread *thread, struct cpu *to)
 {
 	if (!thread->moved)
@@ -110,29 +110,34 @@ static void thread_move(struct thread *thread, struct cpu *to)
 		vcpu_detach(thread->vcpu);
 	threads_count(this_cpu(), -1U);
 	threads_count(to, 1);
-	spin_lock(&to->queue.lock);
 	thread->vtime += to->queue.floor - this_cpu()->queue.floor;
 	to->queue.load += thread_load(thread);
 	__atomic_store_n(&thread->home, to, __ATOMIC_RELEASE);
 	queue_add(&to->queue, thread);
-	spin_unlock(&to->queue.lock);
-	cpu_kick(to);
 }
 
-/* Gives threads that wait here to CPUs with less to do, while that balances the two. */
+/*
+ * Gives threads that wait here to CPUs with less to do, while that balances the two. The second
+ * lock is only tried, because that CPU may be trying the same.
+ */
 static void work_share(struct cpu *cpu)
 {
 	for (u32 i = 0; cpu->queue.first && i < cpu_count; i++) {
 		struct cpu *to = cpu_table[i];
-		struct thread *thread;
+		struct thread *thread = NULL;
 
 		if (to->queue.load >= cpu->queue.load)
 			continue;
 		spin_lock(&cpu->queue.lock);
-		thread = queue_give(&cpu->queue, i, to->queue.load);
+		if (spin_try(&to->queue.lock)) {
+			thread = queue_give(&cpu->queue, i, to->queue.load);
+			if (thread)
+				thread_move(thread, to);
+			spin_unlock(&to->queue.lock);
+		}
 		spin_unlock(&cpu->queue.lock);
 		if (thread)
-			thread_move(thread, to);
+			cpu_kick(to);
 	}
 }
 
@@ -205,6 +210,7 @@ void thread_init(struct thread *thread, struct process *process, struct vcpu *vc
 		.process = process,
 		.vcpu = vcpu,
 		.home = this_cpu(),
+		.vtime = QUEUE_FLOOR_FIRST,
 		.frame = { .rip = entry,
 			   .rsp = stack_top,
 			   .rdi = argument,

@@ -541,12 +541,12 @@ void lapic_written(struct lapic *l, u32 offset, u64 now, struct lapic_effect *ef
 
 void lapic_reset(struct lapic *l)
 {
-	u64 base = l->base;
-	u32 id = l->id;
-
-	memset(l, 0, sizeof(*l));
-	l->base = base;
-	l->id = id;
+	/* Base and id stay all the time: a start-up message may be looking for them. */
+	l->errors = l->irr_words = l->isr_words = 0;
+	l->armed = false;
+	l->timer_count = 0;
+	l->deadline = 0;
+	memset(l->reg, 0, sizeof(l->reg));
 	l->tmr_changed = true;
 	l->timer_shift = divide_to_shift(0);
 	l->timer_lvt = LVT_MASKED;
