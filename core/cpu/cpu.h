@@ -35,7 +35,8 @@ struct cpu {
 	void *virt; /* the vendor back end's per-CPU data */
 	u64 gdt[8];
 	struct cpu_info info; /* own */
-	u64 *spent, booked;   /* own: what time is spent on now, and the TSC up to which it is booked */
+	u64 *spent,
+		booked; /* own: what time is spent on now, and the TSC up to which it is booked */
 };
 
 static_assert(offsetof(struct cpu, self) == CPU_SELF, "trap.S");

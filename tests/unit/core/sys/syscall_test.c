@@ -596,7 +596,7 @@ static void a_process_ends_with_all_its_threads(void **state)
 	assert_true(second->killed && boot_cpu.resched);
 	boot_cpu.current = NULL;
 	sched_kill(second); /* as sched_run() ends it */
-	timer_interrupt(); /* the vCPU's timer finds nobody to wake */
+	timer_interrupt();  /* the vCPU's timer finds nobody to wake */
 	assert_int_equal(vmm->state, THREAD_DEAD);
 	assert_int_equal(sup(SYSCALL_vm_status, 0, 0), PROCESS_EXITED);
 	assert_int_equal(sup(SYSCALL_vm_destroy, 0, 0), ERR_OK);

@@ -129,7 +129,8 @@ static void refuses_bad_requests(void **state)
 	bad[12].cpus_allowed = 0;
 	bad[13].cpus_allowed = ~BIT64(boot_cpu.index); /* all that are not there */
 	for (u32 i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_int_equal(vm_create(&bad[i], &number), i == 14 ? ERR_NOT_FOUND : ERR_INVALID);
+		assert_int_equal(vm_create(&bad[i], &number),
+				 i == 14 ? ERR_NOT_FOUND : ERR_INVALID);
 	assert_null(vm_find(0));
 	/* The supervisor's tables for the channel may stay. */
 	assert_true(before - frames_available() <= 16);
