@@ -30,7 +30,6 @@
 
 #define SCI_UNKNOWN_MAX 1000 /* since the last press: a source that holds the line up */
 
-u64 irq_unexpected;
 /* Where power-management interrupts arrive, and how many had no cause that the core knows. */
 static volatile u32 *sci_ioapic;
 static u32 sci_pin, sci_unknown;
@@ -133,8 +132,7 @@ void irq_dispatch(u32 vector)
 		break;
 	case VECTOR_SPURIOUS: /* needs no end of interrupt */
 		break;
-	default:
-		irq_unexpected++;
+	default: /* nobody asked for it */
 		apic_eoi();
 		break;
 	}

@@ -6,5 +6,3 @@
 void irq_init(void);
 /* Handles one interrupt that this CPU has taken, end of interrupt included. */
 void irq_dispatch(u32 vector);
-/* Counts of interrupts nobody asked for. */
-extern u64 irq_unexpected;

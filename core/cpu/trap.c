@@ -7,8 +7,6 @@
 
 extern const u8 rdmsr_try_insn[], rdmsr_absent[];
 
-static u64 nmi_count, init_count, step_count;
-
 /* A push that met the guard page below the stack cannot push its own fault either. */
 static NORETURN void double_fault(const struct frame *frame)
 {
@@ -17,20 +15,25 @@ static NORETURN void double_fault(const struct frame *frame)
 	panic_at(frame, "double fault in the core%s", guard ? ": its stack is exhausted" : "");
 }
 
+/*
+ * An NMI has done its work by coming. #SX is an INIT from outside, which must not reset a running
+ * machine, and #DB the trap of a guest that single-steps, which Bochs 2.7 gives to root mode.
+ */
+static bool is_harmless(u64 vector)
+{
+	return vector == EXC_NMI || vector == EXC_SX || vector == EXC_DB;
+}
+
 void trap_core(struct frame *frame)
 {
 	if (frame->vector >= EXC_COUNT)
 		irq_dispatch((u32)frame->vector);
 	else if (frame->vector == EXC_NMI && panicking)
 		halt_forever();
-	else if (frame->vector == EXC_NMI)
-		nmi_count++;
-	else if (frame->vector == EXC_SX)
-		init_count++; /* an INIT from outside must not reset a running machine */
+	else if (is_harmless(frame->vector))
+		return;
 	else if (frame->vector == EXC_GP && frame->rip == (u64)rdmsr_try_insn)
 		frame->rip = (u64)rdmsr_absent;
-	else if (frame->vector == EXC_DB)
-		step_count++; /* Bochs 2.7 gives root mode the trap of a guest that single-steps */
 	else if (frame->vector == EXC_MC)
 		panic_at(frame,
 			 "machine check: the hardware reports an error it could not correct");

@@ -20,15 +20,16 @@ static bool is_long_mode_code(const struct vmcb_save *save)
 static u32 fetch(struct vcpu *v, const struct vmcb *vmcb, u8 *bytes)
 {
 	const struct vmcb_save *save = &vmcb->save;
-	const struct guest_fetch from = {
+	const struct paging paging = {
 		.cr0 = save->cr0,
 		.cr3 = save->cr3,
 		.cr4 = save->cr4,
 		.efer = save->efer,
-		.linear = is_long_mode_code(save) ? save->rip : (u32)(save->cs.base + save->rip),
+		.physical_bits = cpu_features.physical_bits,
 	};
+	u64 linear = is_long_mode_code(save) ? save->rip : (u32)(save->cs.base + save->rip);
 
-	return guest_fetch(v->vm, &from, bytes);
+	return guest_fetch(v->vm, &paging, linear, bytes);
 }
 
 /*

@@ -19,7 +19,7 @@ static void msrpm_allow(u8 *map, u32 msr)
 	}
 }
 
-enum err svm_permission_init(void)
+void svm_permission_init(void)
 {
-	return permission_build(&svm_permission, MSRPM_BYTES, msrpm_allow);
+	permission_build(&svm_permission, MSRPM_BYTES, msrpm_allow);
 }

@@ -98,15 +98,11 @@ static bool init_redirect(void)
 static enum err svm_cpu_on(struct cpu *cpu)
 {
 	struct svm_cpu *s = heap_try_alloc(sizeof(*s));
-	enum err err;
 
 	if (!s)
 		return ERR_NO_MEMORY;
-	if (cpu->index == 0) {
-		err = svm_permission_init();
-		if (err)
-			return err;
-	}
+	if (cpu->index == 0)
+		svm_permission_init();
 	s->host_hpa = core_physical(&s->host);
 	s->asid_generation = 1;
 	s->asid_next = 1;
@@ -118,15 +114,10 @@ static enum err svm_cpu_on(struct cpu *cpu)
 	return ERR_OK;
 }
 
+/* Nested entries are a page table's, and every access counts as one of ring 3. */
 static u64 npt_leaf_bits(u32 flags)
 {
-	u64 bits = PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_DIRTY;
-
-	if (flags & MAP_WRITE)
-		bits |= PTE_WRITE;
-	if (!(flags & MAP_EXECUTE))
-		bits |= PTE_NX;
-	return bits;
+	return paging_root_format.leaf_bits(flags | MAP_USER);
 }
 
 static const struct paging_format *svm_stage2_format(void)

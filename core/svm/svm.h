@@ -42,7 +42,7 @@ void svm_enter(u64 *gpr, u64 vmcb_hpa, u64 host_vmcb_hpa);
 void svm_exit_decode(struct vcpu *vcpu, const struct vmcb *vmcb);
 
 /* The permission maps, built from the policy rows; shared by all VMs. */
-MUST_USE enum err svm_permission_init(void);
+void svm_permission_init(void);
 extern struct permission svm_permission;
 
 /* State and single registers. */

@@ -2,21 +2,17 @@
 #pragma once
 
 #include "core/cpu/cpu.h"
+#include "lib/x86/walk.h"
 
 #define GUEST_FETCH_BYTES 16
 
 struct vm;
 
-struct guest_fetch {
-	u64 cr0, cr3, cr4, efer;
-	u64 linear;
-};
-
 /*
  * Follows the guest's page tables and copies up to GUEST_FETCH_BYTES bytes at `linear`; returns how
  * many are there. The VM's own address space must be loaded.
  */
-u32 guest_fetch(const struct vm *vm, const struct guest_fetch *fetch, u8 *bytes);
+u32 guest_fetch(const struct vm *vm, const struct paging *paging, u64 linear, u8 *bytes);
 
 /*
  * The page of code that was read last and how it was found, for the exits that are many: reading it
@@ -30,8 +26,8 @@ struct guest_page {
 };
 
 /*
- * Finds the page of `linear` under four levels of tables in long mode. False: it is not in RAM
- * below 4 GiB, or nowhere. The VM's own address space must be loaded.
+ * Finds the page of `linear` under four levels of tables in long mode. False: it is not in RAM.
+ * The VM's own address space must be loaded.
  */
 MUST_USE bool guest_page_find(const struct vm *vm, struct guest_page *page, u64 cr3, u64 linear);
 

@@ -7,20 +7,17 @@
 
 #define IO_BYTES (3 * PAGE_SIZE)
 
-enum err permission_build(struct permission *p, u64 msr_bytes, void (*msr_allow)(u8 *map, u32 msr))
+void permission_build(struct permission *p, u64 msr_bytes, void (*msr_allow)(u8 *map, u32 msr))
 {
 	u32 count;
 	const struct msr_row *rows = msr_rows(&count);
 
-	p->io = heap_try_alloc(IO_BYTES);
-	p->msr = heap_try_alloc(msr_bytes);
-	if (!p->io || !p->msr)
-		return ERR_NO_MEMORY;
+	p->io = heap_alloc(IO_BYTES);
+	p->msr = heap_alloc(msr_bytes);
 	memset(p->io, 0xff, IO_BYTES);
 	memset(p->msr, 0xff, msr_bytes);
 	for (u32 i = 0; i < count; i++) {
 		if (rows[i].class == MSR_CLASS_PASS)
 			msr_allow(p->msr, rows[i].first);
 	}
-	return ERR_OK;
 }

@@ -2,7 +2,6 @@
  */
 #pragma once
 
-#include "lib/base/err.h"
 #include "lib/base/types.h"
 
 struct permission {
@@ -11,5 +10,4 @@ struct permission {
 };
 
 /* `msr_allow` clears the bits of one MSR, of reads and writes, where the format has them. */
-MUST_USE enum err permission_build(struct permission *p, u64 msr_bytes,
-				   void (*msr_allow)(u8 *map, u32 msr));
+void permission_build(struct permission *p, u64 msr_bytes, void (*msr_allow)(u8 *map, u32 msr));

@@ -167,7 +167,6 @@ bool vmx_caps_read(void)
 	c->page_1g = c->ept & VMX_EPT_1G;
 	c->ept_dirty = c->ept & VMX_EPT_DIRTY;
 	c->preemption_timer = c->pin & PIN_PREEMPTION_TIMER;
-	c->posted_interrupts = words[WORD_PIN].may & PIN_POSTED_INTERRUPTS;
 	c->apicv = (words[WORD_PROC2].may & VMX_APICV) == VMX_APICV;
 	return ok;
 }

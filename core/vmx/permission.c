@@ -47,16 +47,10 @@ static void x2apic_allow(u8 *map)
 		half_allow(map + MSR_WRITES, writes[i]);
 }
 
-enum err vmx_permission_init(void)
+void vmx_permission_init(void)
 {
-	enum err err = permission_build(&vmx_permission, PAGE_SIZE, msr_allow);
-
-	if (err)
-		return err;
-	vmx_msr_x2apic = heap_try_alloc(PAGE_SIZE);
-	if (!vmx_msr_x2apic)
-		return ERR_NO_MEMORY;
+	permission_build(&vmx_permission, PAGE_SIZE, msr_allow);
+	vmx_msr_x2apic = heap_alloc(PAGE_SIZE);
 	memcpy(vmx_msr_x2apic, vmx_permission.msr, PAGE_SIZE);
 	x2apic_allow(vmx_msr_x2apic);
-	return ERR_OK;
 }

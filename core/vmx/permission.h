@@ -3,7 +3,7 @@
 
 #include "core/virt/permission.h"
 
-MUST_USE enum err vmx_permission_init(void);
+void vmx_permission_init(void);
 /* I/O bitmap B is the page behind A. */
 extern struct permission vmx_permission;
 /* MSRs for a guest in x2APIC mode whose local APIC the processor virtualizes. */

@@ -67,15 +67,11 @@ static enum err vmx_cpu_on(struct cpu *cpu)
 {
 	struct vmx_cpu *host = heap_try_alloc(sizeof(*host));
 	hpa_t region;
-	enum err err;
 
 	if (!host)
 		return ERR_NO_MEMORY;
-	if (cpu->index == 0) {
-		err = vmx_permission_init();
-		if (err)
-			return err;
-	}
+	if (cpu->index == 0)
+		vmx_permission_init();
 	host->vmxon[0] = vmx_caps.revision;
 	registers_read(&host->registers);
 	read_tables(&host->gdtr, &host->idtr);
@@ -185,16 +181,46 @@ static u64 ept_pointer(const struct vm *vm)
 	return vmx_caps.ept_dirty ? pointer | EPTP_DIRTY : pointer;
 }
 
-static void vmx_vcpu_fini(struct vcpu *v)
+/* Ring 3 needs its SYSCALL registers, and tables that end where they end: an exit leaves 64 KiB. */
+static void vmx_release(struct cpu *cpu)
 {
-	struct vmx_cpu *host = this_cpu()->virt;
-	struct vmx_vcpu *x = vmx_vcpu(v);
-	enum vmx_result result = vmclear(&x->vmcs_hpa);
+	struct vmx_cpu *host = cpu->virt;
 
+	if (!host->loaded)
+		return;
+	registers_read(&host->loaded->registers);
+	registers_write(&host->registers);
+	write_tables(&host->gdtr, &host->idtr);
+	host->loaded = NULL;
+}
+
+/* A VMCS is one CPU's until it is cleared there. */
+static void vmx_leave(struct vcpu *v)
+{
+	struct cpu *cpu = this_cpu();
+	struct vmx_cpu *host = cpu->virt;
+	struct vmx_vcpu *x = vmx_vcpu(v);
+	enum vmx_result result;
+
+	if (host->loaded == x)
+		vmx_release(cpu);
+	if (x->active != cpu)
+		return;
+	result = vmclear(&x->vmcs_hpa);
 	assert(result == VMX_OK);
-	assert(host->loaded != x); /* ring 3 asked for this: it has root mode's registers */
 	if (host->current == x)
 		host->current = NULL;
+	x->active = NULL;
+	x->cpu = NULL;
+	x->launched = false;
+}
+
+static void vmx_vcpu_fini(struct vcpu *v)
+{
+	struct vmx_vcpu *x = vmx_vcpu(v);
+
+	vmx_leave(v);
+	assert(!x->active);
 	heap_free(x, sizeof(*x));
 }
 
@@ -243,40 +269,6 @@ NOINLINE static void cpu_enter(struct vmx_vcpu *x, struct cpu *cpu)
 	vmwrite(VMCS_HOST_RIP, (u64)vmx_exit_entry);
 	invvpid(INVALIDATE_SINGLE, x->vpid);
 	invept(INVALIDATE_SINGLE, x->ept_pointer);
-}
-
-/* Ring 3 needs its SYSCALL registers, and tables that end where they end: an exit leaves 64 KiB. */
-static void vmx_release(struct cpu *cpu)
-{
-	struct vmx_cpu *host = cpu->virt;
-
-	if (!host->loaded)
-		return;
-	registers_read(&host->loaded->registers);
-	registers_write(&host->registers);
-	write_tables(&host->gdtr, &host->idtr);
-	host->loaded = NULL;
-}
-
-/* A VMCS is one CPU's until it is cleared there. */
-static void vmx_leave(struct vcpu *v)
-{
-	struct cpu *cpu = this_cpu();
-	struct vmx_cpu *host = cpu->virt;
-	struct vmx_vcpu *x = vmx_vcpu(v);
-	enum vmx_result result;
-
-	if (host->loaded == x)
-		vmx_release(cpu);
-	if (x->active != cpu)
-		return;
-	result = vmclear(&x->vmcs_hpa);
-	assert(result == VMX_OK);
-	if (host->current == x)
-		host->current = NULL;
-	x->active = NULL;
-	x->cpu = NULL;
-	x->launched = false;
 }
 
 /* The VMM may have changed RSP as well. */

@@ -23,10 +23,7 @@ const char micro_name[] = "bench";
 #define FRESH_FIRST  (16 * MIB)
 #define FRESH_STEP   (2 * MIB)
 
-#define MSR_X2APIC_TPR	0x808U
-#define MSR_X2APIC_EOI	0x80bU
-#define MSR_X2APIC_SELF 0x83fU
-#define DEADLINE_NEVER	(~0ULL >> 1)
+#define DEADLINE_NEVER (~0ULL >> 1)
 
 static u64 stamp(void)
 {
@@ -246,7 +243,7 @@ static u64 self_ipi_x2apic_sample(void)
 	handler_stamp = 0;
 	irq_enable();
 	start = stamp();
-	wrmsr(MSR_X2APIC_SELF, V_BENCH);
+	wrmsr(MSR_X2APIC_SELF_IPI, V_BENCH);
 	while (!handler_stamp)
 		;
 	start = stamp() - start;
@@ -261,7 +258,7 @@ static u64 window_sample(void)
 
 	vector_set(handler_x2apic);
 	handler_stamp = 0;
-	wrmsr(MSR_X2APIC_SELF, V_BENCH);
+	wrmsr(MSR_X2APIC_SELF_IPI, V_BENCH);
 	start = stamp();
 	irq_open_window();
 	return handler_stamp - start;

@@ -195,15 +195,15 @@ static void nothing_is_known_at_first(void **state)
 
 static void the_long_way_reads_the_same(void **state)
 {
-	const struct guest_fetch from = { .cr0 = CR0_PE | CR0_PG,
-					  .cr3 = CR3,
-					  .cr4 = CR4_PAE,
-					  .efer = EFER_LMA,
-					  .linear = LINEAR + 1 };
+	const struct paging paging = { .cr0 = CR0_PE | CR0_PG,
+				       .cr3 = CR3,
+				       .cr4 = CR4_PAE,
+				       .efer = EFER_LMA,
+				       .physical_bits = 40 };
 	u8 bytes[GUEST_FETCH_BYTES] ALIGNED(8);
 
 	(void)state;
-	assert_int_equal(guest_fetch(&vm, &from, bytes), GUEST_FETCH_BYTES);
+	assert_int_equal(guest_fetch(&vm, &paging, LINEAR + 1, bytes), GUEST_FETCH_BYTES);
 	for (u32 i = 0; i < GUEST_FETCH_BYTES; i++)
 		assert_int_equal(bytes[i], i + 1);
 }

@@ -339,7 +339,6 @@ int main(void)
 		if (!vcpu[i])
 			return 1;
 	}
-	if (vmx_permission_init())
-		return 1;
+	vmx_permission_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
