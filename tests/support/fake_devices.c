@@ -23,6 +23,8 @@ void apic_send(u32 apic_id, enum apic_message message, u8 vector)
 	assert(apic_id < FAKE_APIC_IDS && message == APIC_FIXED && vector == VECTOR_KICK);
 	fake_devices.kicks++;
 	fake_devices.kicks_to[apic_id]++;
+	if (fake_devices.on_kick)
+		fake_devices.on_kick(apic_id);
 }
 
 void apic_eoi(void)
