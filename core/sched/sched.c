@@ -328,12 +328,13 @@ void sched_block(struct thread *thread)
 	struct cpu *cpu = this_cpu();
 
 	assert(cpu->current == thread);
-	time_book(cpu);
 	spin_lock(&cpu->queue.lock);
+	u64 now = time_book(cpu);
 	if (thread->woken) {
 		thread->woken = false;
 	} else {
 		thread->state = THREAD_BLOCKED;
+	queue_settle(&cpu->queue, thread, now);
 		__atomic_sub_fetch(&thread->process->share.active, 1, __ATOMIC_RELAXED);
 		cpu->current = NULL;
 	}
@@ -429,6 +430,7 @@ static struct thread *pick(struct cpu *cpu)
 	}
 	thread = next_wait(cpu, yields);
 	cpu->current = thread;
+		queue_settle(&cpu->queue, thread, cpu->booked);
 	if (thread->moved)
 		timers_restore(thread);
 	cpu->frame_top = (u64)(&thread->frame + 1);
