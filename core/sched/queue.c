@@ -89,8 +89,10 @@ void queue_add(struct run_queue *queue, struct thread *thread)
 		thread->fresh = true;
 	}
 	thread->state = THREAD_READY;
-	if (thread->process->paused)
+	if (thread->process->paused && !thread->killed) {
+		thread->fresh = true;
 		return;
+	}
 	while (*link)
 		link = &(*link)->next;
 	thread->next = NULL;

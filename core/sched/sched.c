@@ -298,10 +298,10 @@ void sched_pause(struct process *process, bool paused)
 		if (!thread)
 			continue;
 		home = home_lock(thread);
-		if (thread->state == THREAD_READY)
+		if (thread->state == THREAD_READY) {
 			queue_remove(&home->queue, thread);
-		if (thread->state == THREAD_READY && !paused)
 			queue_add(&home->queue, thread);
+		}
 		spin_unlock(&home->queue.lock);
 		cpu_kick(home);
 	}
