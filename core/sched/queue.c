@@ -39,10 +39,10 @@ static u64 budget(const struct share *share)
 	return period_ticks() * share->cap_percent / 100;
 }
 
-/* What was used too much is owed; what was left is lost. */
+/* What was used too much is owed; what was left is lost. A processor may come late with its now. */
 static void period_roll(struct share *share, u64 now)
 {
-	u64 period = now / period_ticks();
+	u64 period = max_u64(now / period_ticks(), share->period);
 	u64 earned = (period - share->period) * budget(share);
 
 	share->used = share->used > earned ? share->used - earned : 0;

@@ -281,7 +281,8 @@ void sched_kill(struct thread *thread)
 		thread_end(thread);
 	} else {
 		thread->killed = true;
-		home->resched |= home == this_cpu();
+		if (home == this_cpu())
+			home->resched = true;
 		wake_unlock(home, thread);
 	}
 }
@@ -404,6 +405,7 @@ static struct thread *next_wait(struct cpu *cpu, const struct thread *yields)
 			return thread;
 		if (thread) {
 			thread_end(thread);
+			yields = NULL; /* this may have been the one */
 			continue;
 		}
 		slice_start(cpu, now);
