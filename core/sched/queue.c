@@ -175,7 +175,8 @@ bool queue_preempts(const struct run_queue *queue, const struct thread *current)
 struct thread *queue_give(struct run_queue *queue, u32 to_index, u32 to_load)
 {
 	for (struct thread *t = queue->first; t; t = t->next) {
-		if (t->killed || t->throttled || !(share_of(t)->allowed >> to_index & 1) ||
+		/* A fresh one is throttled, or new here: its virtual time means nothing yet. */
+		if (t->killed || t->fresh || !(share_of(t)->allowed >> to_index & 1) ||
 		    queue->load <= to_load + thread_load(t))
 			continue;
 		queue_remove(queue, t);

@@ -101,7 +101,10 @@ static void threads_count(struct cpu *cpu, u32 change)
 	__atomic_add_fetch(&cpu->queue.threads, change, __ATOMIC_RELAXED);
 }
 
-/* Moves a thread that is in no queue; only its home, this CPU, may do that. */
+/*
+ * Moves a thread that was taken from this CPU's queue. Both queues are locked: nobody ever sees a
+ * thread that is ready and in neither.
+ */
 static void thread_move(struct thread *thread, struct cpu *to)
 {
 	if (!thread->moved)
@@ -110,12 +113,10 @@ static void thread_move(struct thread *thread, struct cpu *to)
 		vcpu_detach(thread->vcpu);
 	threads_count(this_cpu(), -1U);
 	threads_count(to, 1);
-	spin_lock(&to->queue.lock);
 	thread->vtime += to->queue.floor - this_cpu()->queue.floor;
 	to->queue.load += thread_load(thread);
 	__atomic_store_n(&thread->home, to, __ATOMIC_RELEASE);
 	queue_add(&to->queue, thread);
-	spin_unlock(&to->queue.lock);
 	cpu_kick(to);
 }
 
@@ -128,11 +129,13 @@ static void work_share(struct cpu *cpu)
 
 		if (to->queue.load >= cpu->queue.load)
 			continue;
-		spin_lock(&cpu->queue.lock);
+		spin_lock(&cpu_table[min_u64(i, cpu->index)]->queue.lock);
+		spin_lock(&cpu_table[max_u64(i, cpu->index)]->queue.lock);
 		thread = queue_give(&cpu->queue, i, to->queue.load);
-		spin_unlock(&cpu->queue.lock);
 		if (thread)
 			thread_move(thread, to);
+		spin_unlock(&to->queue.lock);
+		spin_unlock(&cpu->queue.lock);
 	}
 }
 
@@ -327,15 +330,15 @@ void sched_wake_guest(struct thread *thread)
 void sched_block(struct thread *thread)
 {
 	struct cpu *cpu = this_cpu();
+	u64 now = time_book(cpu);
 
 	assert(cpu->current == thread);
 	spin_lock(&cpu->queue.lock);
-	u64 now = time_book(cpu);
+	queue_settle(&cpu->queue, thread, now);
 	if (thread->woken) {
 		thread->woken = false;
 	} else {
 		thread->state = THREAD_BLOCKED;
-	queue_settle(&cpu->queue, thread, now);
 		__atomic_sub_fetch(&thread->process->share.active, 1, __ATOMIC_RELAXED);
 		cpu->current = NULL;
 	}
@@ -427,12 +430,12 @@ static struct thread *pick(struct cpu *cpu)
 	cpu->current = NULL;
 	if (thread) {
 		spin_lock(&cpu->queue.lock);
+		queue_settle(&cpu->queue, thread, cpu->booked);
 		queue_add(&cpu->queue, thread);
 		spin_unlock(&cpu->queue.lock);
 	}
 	thread = next_wait(cpu, yields);
 	cpu->current = thread;
-		queue_settle(&cpu->queue, thread, cpu->booked);
 	if (thread->moved)
 		timers_restore(thread);
 	cpu->frame_top = (u64)(&thread->frame + 1);
