@@ -254,8 +254,6 @@ bool events_prepare(struct vcpu *v)
 	struct event *event = v->reinject.type != EVENT_NONE ? &v->reinject : &v->pending;
 	bool injected = event->type != EVENT_NONE;
 
-	/* Before anything is looked at: what another CPU brings from here on is seen next time. */
-	(void)__atomic_exchange_n(&v->events, false, __ATOMIC_SEQ_CST);
 	if (v->posted_new)
 		posted_take(v);
 	if (injected) {
