@@ -253,12 +253,9 @@ static bool look(struct vcpu *v)
 	}
 	if (v->init_pending)
 		vcpu_reset(v);
-	if (v->parked) {
-		if (v->startup < 0) {
-			sched_block(thread);
-			return true;
-		}
-		vcpu_start(v);
+	if (v->parked && !vcpu_start(v)) {
+		sched_block(thread);
+		return true;
 	}
 	if (v->halted) {
 		if (!events_wake_from_halt(v)) {

@@ -141,9 +141,9 @@ static void message_take(struct vcpu *v, const struct message *m)
 		v->nmi_pending |= !waits_for_startup(v);
 		break;
 	case LAPIC_INIT:
-		v->init_pending = true;
 		v->nmi_pending = false;
-		v->startup = -1;
+		__atomic_store_n(&v->startup, -1, __ATOMIC_RELEASE);
+		__atomic_store_n(&v->init_pending, true, __ATOMIC_RELEASE);
 		break;
 	case LAPIC_STARTUP:
 		if (waits_for_startup(v))

@@ -34,7 +34,7 @@ struct vcpu {
 	bool nmi_pending;
 	bool init_pending; /* an INIT has arrived */
 	bool parked;	   /* waits for its start-up message */
-	int startup;	   /* the start-up message's page, -1: none has arrived */
+	int startup;	   /* the start-up message's page, -1: none since the last INIT */
 	bool triple_fault; /* an exception during a double fault's delivery */
 	bool events;	   /* anything here or in its thread changed: look before the next entry */
 	bool halted;	   /* waits in HLT */
