@@ -26,10 +26,10 @@ struct vcpu {
 	struct vcpu_counters *counters; /* shared with the supervisor, which only reads */
 	void *virt;			/* the back end's part */
 
-	struct vm_exit exit;		/* the last exit, filled by run() */
-	struct event reinject;		/* an event whose delivery the last exit interrupted */
-	struct event pending;		/* to inject at the next entry */
-	u64 posted[4], posted_level[4]; /* interrupts from other CPUs, not yet in the local APIC */
+	struct vm_exit exit;   /* the last exit, filled by run() */
+	struct event reinject; /* an event whose delivery the last exit interrupted */
+	struct event pending;  /* to inject at the next entry */
+	u64 posted[2][4];      /* from other CPUs, not yet in the local APIC: edge, and level */
 	bool posted_new;
 	bool nmi_pending;
 	bool init_pending; /* an INIT has arrived */
