@@ -24,7 +24,7 @@ SUP_SRC  := $(sort $(SUP_SRC))
 
 # Pure code: compiled a second time for the host, under sanitizers, for unit tests and fuzzing.
 # Core files that touch the processor get tests/support/host's headers in place of their own.
-CORE_PURE := $(wildcard core/boot/boot_info.c core/cpu/timer.c core/mem/audit.c core/mem/frames.c core/mem/heap.c \
+CORE_PURE := $(wildcard core/boot/boot_info.c core/cpu/timer.c core/cpu/tlb.c core/mem/audit.c core/mem/frames.c core/mem/heap.c \
               core/mem/paging.c core/sched/queue.c core/sched/sched.c core/svm/insn_len.c core/svm/permission.c core/sys/elf.c \
               core/sys/process.c core/sys/syscall.c core/sys/vm_sys.c core/trace/log_limit.c \
               core/virt/cpuid.c core/virt/engine.c core/virt/events.c core/virt/guest_fetch.c core/virt/lapic.c \

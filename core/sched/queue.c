@@ -39,10 +39,10 @@ static u64 budget(const struct share *share)
 	return period_ticks() * share->cap_percent / 100;
 }
 
-/* What was used too much is owed; what was left is lost. */
+/* What was used too much is owed; what was left is lost. A processor may come late with its now. */
 static void period_roll(struct share *share, u64 now)
 {
-	u64 period = now / period_ticks();
+	u64 period = max_u64(now / period_ticks(), share->period);
 	u64 earned = (period - share->period) * budget(share);
 
 	share->used = share->used > earned ? share->used - earned : 0;
@@ -89,8 +89,10 @@ void queue_add(struct run_queue *queue, struct thread *thread)
 		thread->fresh = true;
 	}
 	thread->state = THREAD_READY;
-	if (thread->process->paused)
+	if (thread->process->paused && !thread->killed) {
+		thread->fresh = true;
 		return;
+	}
 	while (*link)
 		link = &(*link)->next;
 	thread->next = NULL;
@@ -173,7 +175,8 @@ bool queue_preempts(const struct run_queue *queue, const struct thread *current)
 struct thread *queue_give(struct run_queue *queue, u32 to_index, u32 to_load)
 {
 	for (struct thread *t = queue->first; t; t = t->next) {
-		if (t->killed || t->throttled || !(share_of(t)->allowed >> to_index & 1) ||
+		/* A fresh one is throttled, or new here: its virtual time means nothing yet. */
+		if (t->killed || t->fresh || !(share_of(t)->allowed >> to_index & 1) ||
 		    queue->load <= to_load + thread_load(t))
 			continue;
 		queue_remove(queue, t);

@@ -101,7 +101,10 @@ static void threads_count(struct cpu *cpu, u32 change)
 	__atomic_add_fetch(&cpu->queue.threads, change, __ATOMIC_RELAXED);
 }
 
-/* Moves a thread that is in no queue; both are locked, and only its home, this CPU, may do that. */
+/*
+ * Moves a thread that was taken from this CPU's queue. Both queues are locked: nobody ever sees a
+ * thread that is ready and in neither.
+ */
 static void thread_move(struct thread *thread, struct cpu *to)
 {
 	if (!thread->moved)
@@ -287,7 +290,8 @@ void sched_kill(struct thread *thread)
 		thread_end(thread);
 	} else {
 		thread->killed = true;
-		home->resched |= home == this_cpu();
+		if (home == this_cpu())
+			home->resched = true;
 		wake_unlock(home, thread);
 	}
 }
@@ -304,10 +308,10 @@ void sched_pause(struct process *process, bool paused)
 		if (!thread)
 			continue;
 		home = home_lock(thread);
-		if (thread->state == THREAD_READY)
+		if (thread->state == THREAD_READY) {
 			queue_remove(&home->queue, thread);
-		if (thread->state == THREAD_READY && !paused)
 			queue_add(&home->queue, thread);
+		}
 		spin_unlock(&home->queue.lock);
 		cpu_kick(home);
 	}
@@ -332,10 +336,11 @@ void sched_wake_guest(struct thread *thread)
 void sched_block(struct thread *thread)
 {
 	struct cpu *cpu = this_cpu();
+	u64 now = time_book(cpu);
 
 	assert(cpu->current == thread);
-	time_book(cpu);
 	spin_lock(&cpu->queue.lock);
+	queue_settle(&cpu->queue, thread, now);
 	if (thread->woken) {
 		thread->woken = false;
 	} else {
@@ -409,6 +414,7 @@ static struct thread *next_wait(struct cpu *cpu, const struct thread *yields)
 			return thread;
 		if (thread) {
 			thread_end(thread);
+			yields = NULL; /* this may have been the one */
 			continue;
 		}
 		slice_start(cpu, now);
@@ -430,6 +436,7 @@ static struct thread *pick(struct cpu *cpu)
 	cpu->current = NULL;
 	if (thread) {
 		spin_lock(&cpu->queue.lock);
+		queue_settle(&cpu->queue, thread, cpu->booked);
 		queue_add(&cpu->queue, thread);
 		spin_unlock(&cpu->queue.lock);
 	}

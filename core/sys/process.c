@@ -122,7 +122,8 @@ enum err process_thread_start(struct process *p, u32 index, struct vcpu *vcpu, u
 {
 	enum err err;
 
-	if (index >= PROCESS_THREADS || p->threads[index])
+	/* Of a process that was stopped meanwhile nobody would end it. */
+	if (index >= PROCESS_THREADS || p->threads[index] || p->status != PROCESS_RUNNING)
 		return ERR_EXISTS;
 	err = thread_create(p, index, vcpu, entry);
 	if (!err)

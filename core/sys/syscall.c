@@ -98,7 +98,8 @@ static u64 sys_vcpu_run(struct thread *t, u64 deadline, u64 b, u64 c)
 	return t->frame.rax;
 }
 
-/* A vCPU of the caller's VM that is not running: its own, or one that was never started. */
+/* A vCPU of the caller's VM that is not running: its own, or one that was never started, which the
+ * system's lock keeps so. */
 static struct vcpu *vcpu_named(struct thread *t, u64 index)
 {
 	struct vm *vm = t->process->vm;
@@ -359,9 +360,10 @@ static u64 sys_cpu_info(struct thread *t, u64 index, u64 out, u64 c)
 
 /* Those that make, end or look at what processors share; other calls touch their own thread only.
  */
-#define is_locked(number)                                                \
-	((number) == SYSCALL_exit || (number) == SYSCALL_thread_start || \
-	 (number) == SYSCALL_vm_pause || (number) == SYSCALL_audit ||    \
+#define is_locked(number)                                                      \
+	((number) == SYSCALL_exit || (number) == SYSCALL_thread_start ||       \
+	 (number) == SYSCALL_vm_pause || (number) == SYSCALL_vcpu_get_state || \
+	 (number) == SYSCALL_vcpu_set_state || (number) == SYSCALL_audit ||    \
 	 ((number) >= SYSCALL_vm_create && (number) <= SYSCALL_vm_destroy))
 
 static const struct {

@@ -235,8 +235,8 @@ static void leave_with(struct vcpu *v, enum vm_exit_reason reason)
 	leave_to_vmm(v);
 }
 
-/* Something wants to be looked at before the next entry. True: the run is over. */
-static bool run_is_over(struct vcpu *v)
+/* Looks at everything that may keep the guest from being entered. True: the run is over. */
+static bool look(struct vcpu *v)
 {
 	struct thread *thread = v->thread;
 
@@ -253,12 +253,9 @@ static bool run_is_over(struct vcpu *v)
 	}
 	if (v->init_pending)
 		vcpu_reset(v);
-	if (v->parked) {
-		if (v->startup < 0) {
-			sched_block(thread);
-			return true;
-		}
-		vcpu_start(v);
+	if (v->parked && !vcpu_start(v)) {
+		sched_block(thread);
+		return true;
 	}
 	if (v->halted) {
 		if (!events_wake_from_halt(v)) {
@@ -272,11 +269,21 @@ static bool run_is_over(struct vcpu *v)
 		return true;
 	}
 	if (events_prepare(v)) {
-		v->events = true;
 		leave_with(v, VM_EXIT_INTR_ACK);
 		return true;
 	}
 	return false;
+}
+
+/* Something wants to be looked at before the next entry. True: the run is over. */
+static bool run_is_over(struct vcpu *v)
+{
+	/* Before anything is looked at: what another CPU brings from here on is seen next time. */
+	(void)__atomic_exchange_n(&v->events, false, __ATOMIC_SEQ_CST);
+	if (!look(v))
+		return false;
+	v->events = true;
+	return true;
 }
 
 void engine_run(struct vcpu *v)

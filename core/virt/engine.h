@@ -20,8 +20,8 @@ void vcpu_detach(struct vcpu *vcpu);
 
 /* INIT, or power-up when none has arrived; others than the first wait for a start-up message. */
 void vcpu_reset(struct vcpu *vcpu);
-/* The start-up message: real mode, at the page that it names. */
-void vcpu_start(struct vcpu *vcpu);
+/* Real mode, at the page that the start-up message names; false: none has arrived. */
+MUST_USE bool vcpu_start(struct vcpu *vcpu);
 
 /* Interrupt sources. Each wakes the vCPU when it has to act. */
 void vcpu_accept_interrupt(struct vcpu *vcpu, u8 vector, bool level);

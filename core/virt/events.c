@@ -67,11 +67,7 @@ void vcpu_raise(struct vcpu *v, u8 vector, bool has_error, u32 error)
 /* Only the CPU where a vCPU lives touches its local APIC; others leave their interrupts here. */
 static void interrupt_post(struct vcpu *v, u8 vector, bool level)
 {
-	u64 bit = BIT64(vector % 64);
-
-	if (level)
-		__atomic_or_fetch(&v->posted_level[vector / 64], bit, __ATOMIC_RELAXED);
-	__atomic_or_fetch(&v->posted[vector / 64], bit, __ATOMIC_RELEASE);
+	__atomic_or_fetch(&v->posted[level][vector / 64], BIT64(vector % 64), __ATOMIC_RELEASE);
 	__atomic_store_n(&v->posted_new, true, __ATOMIC_RELEASE);
 	vcpu_wake(v);
 }
@@ -79,15 +75,12 @@ static void interrupt_post(struct vcpu *v, u8 vector, bool level)
 static void posted_take(struct vcpu *v)
 {
 	__atomic_store_n(&v->posted_new, false, __ATOMIC_SEQ_CST);
-	for (u32 word = 0; word < ARRAY_SIZE(v->posted); word++) {
-		u64 bits = __atomic_exchange_n(&v->posted[word], 0, __ATOMIC_ACQUIRE);
-		u64 level = __atomic_exchange_n(&v->posted_level[word], 0, __ATOMIC_RELAXED);
+	for (u32 i = 0; i < 8; i++) {
+		u64 bits = __atomic_exchange_n(&v->posted[i / 4][i % 4], 0, __ATOMIC_ACQUIRE);
 
-		for (; bits != 0; bits &= bits - 1) {
-			u32 bit = (u32)__builtin_ctzll(bits);
-
-			lapic_accept(&v->lapic, (u8)(64 * word + bit), level >> bit & 1);
-		}
+		for (; bits != 0; bits &= bits - 1)
+			lapic_accept(&v->lapic, (u8)(64 * (i % 4) + (u32)__builtin_ctzll(bits)),
+				     i >= 4);
 	}
 }
 
@@ -141,9 +134,9 @@ static void message_take(struct vcpu *v, const struct message *m)
 		v->nmi_pending |= !waits_for_startup(v);
 		break;
 	case LAPIC_INIT:
-		v->init_pending = true;
 		v->nmi_pending = false;
-		v->startup = -1;
+		__atomic_store_n(&v->startup, -1, __ATOMIC_RELEASE);
+		__atomic_store_n(&v->init_pending, true, __ATOMIC_RELEASE);
 		break;
 	case LAPIC_STARTUP:
 		if (waits_for_startup(v))
@@ -254,8 +247,6 @@ bool events_prepare(struct vcpu *v)
 	struct event *event = v->reinject.type != EVENT_NONE ? &v->reinject : &v->pending;
 	bool injected = event->type != EVENT_NONE;
 
-	/* Before anything is looked at: what another CPU brings from here on is seen next time. */
-	(void)__atomic_exchange_n(&v->events, false, __ATOMIC_SEQ_CST);
 	if (v->posted_new)
 		posted_take(v);
 	if (injected) {

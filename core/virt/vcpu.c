@@ -97,9 +97,9 @@ void vcpu_reset(struct vcpu *v)
 	struct vcpu_state state;
 	u64 *gpr = v->page->gpr;
 
+	/* First: a start-up message may follow at once. */
+	v->parked = !(v->lapic.base & APIC_BASE_BSP);
 	state_reset(&state, v->init_pending ? backend->register_get(v, VCPU_CR0) : ~0ULL);
-	v->parked = !(v->lapic.base &
-		      APIC_BASE_BSP); /* before: a start-up message may follow at once */
 	v->init_pending = false;
 	v->reinject.type = EVENT_NONE;
 	v->pending.type = EVENT_NONE;
@@ -117,17 +117,20 @@ void vcpu_reset(struct vcpu *v)
 	gpr[GPR_RDX] = v->cpuid->basic[CPUID_FEATURES].eax; /* family, model, stepping */
 }
 
-void vcpu_start(struct vcpu *v)
+bool vcpu_start(struct vcpu *v)
 {
+	int page = __atomic_load_n(&v->startup, __ATOMIC_ACQUIRE); /* until the next INIT */
 	struct vcpu_state state;
 
+	if (page < 0)
+		return false;
+	v->parked = false; /* from now on it hears what comes behind that message */
 	backend->state_get(v, &state);
-	state.segment[SEG_CS].selector = (u16)(v->startup << 8);
-	state.segment[SEG_CS].base = (u64)v->startup << 12;
+	state.segment[SEG_CS].selector = (u16)(page << 8);
+	state.segment[SEG_CS].base = (u64)page << 12;
 	state.rip = 0;
 	backend->state_set(v, &state);
-	v->startup = -1;
-	v->parked = false;
+	return true;
 }
 
 void vcpu_detach(struct vcpu *v)

@@ -26,15 +26,15 @@ struct vcpu {
 	struct vcpu_counters *counters; /* shared with the supervisor, which only reads */
 	void *virt;			/* the back end's part */
 
-	struct vm_exit exit;		/* the last exit, filled by run() */
-	struct event reinject;		/* an event whose delivery the last exit interrupted */
-	struct event pending;		/* to inject at the next entry */
-	u64 posted[4], posted_level[4]; /* interrupts from other CPUs, not yet in the local APIC */
+	struct vm_exit exit;   /* the last exit, filled by run() */
+	struct event reinject; /* an event whose delivery the last exit interrupted */
+	struct event pending;  /* to inject at the next entry */
+	u64 posted[2][4];      /* from other CPUs, not yet in the local APIC: edge, and level */
 	bool posted_new;
 	bool nmi_pending;
 	bool init_pending; /* an INIT has arrived */
 	bool parked;	   /* waits for its start-up message */
-	int startup;	   /* the start-up message's page, -1: none has arrived */
+	int startup;	   /* the start-up message's page, -1: none since the last INIT */
 	bool triple_fault; /* an exception during a double fault's delivery */
 	bool events;	   /* anything here or in its thread changed: look before the next entry */
 	bool halted;	   /* waits in HLT */

@@ -9,6 +9,12 @@
 struct fake_backend fake_backend;
 const struct backend *backend;
 
+static void called(enum fake_call call, struct vcpu *v)
+{
+	if (fake_backend.on_call)
+		fake_backend.on_call(call, v);
+}
+
 static bool fake_yes(void)
 {
 	return true;
@@ -63,19 +69,19 @@ static bool fake_insn_done(struct vcpu *v, u32 length)
 
 static void fake_state_get(struct vcpu *v, struct vcpu_state *state)
 {
-	(void)v;
+	called(FAKE_STATE_GET, v);
 	*state = fake_backend.state;
 }
 
 static void fake_state_set(struct vcpu *v, const struct vcpu_state *state)
 {
-	(void)v;
+	called(FAKE_STATE_SET, v);
 	fake_backend.state = *state;
 }
 
 static u64 fake_register_get(struct vcpu *v, enum vcpu_register which)
 {
-	(void)v;
+	called(FAKE_REGISTER_GET, v);
 	switch (which) {
 	case VCPU_CR0:
 		return fake_backend.state.cr0 | (fake_backend.paging_is_on ? CR0_PE | CR0_PG : 0);
@@ -110,7 +116,7 @@ static void fake_register_set(struct vcpu *v, enum vcpu_register which, u64 valu
 
 static void fake_leave(struct vcpu *v)
 {
-	(void)v;
+	called(FAKE_LEAVE, v);
 	fake_backend.leaves++;
 }
 
@@ -135,7 +141,7 @@ static void fake_inject(struct vcpu *v, const struct event *event)
 
 static void fake_offer_interrupt(struct vcpu *v, int vector, bool ignore_tpr)
 {
-	(void)v;
+	called(FAKE_OFFER, v);
 	fake_backend.offered = vector;
 	fake_backend.ignore_tpr = ignore_tpr;
 	fake_backend.offer_count++;

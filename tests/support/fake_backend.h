@@ -3,6 +3,9 @@
 
 #include "core/virt/backend.h"
 
+/* Calls during which a test may want to do something, as another processor. */
+enum fake_call { FAKE_STATE_GET, FAKE_STATE_SET, FAKE_REGISTER_GET, FAKE_LEAVE, FAKE_OFFER };
+
 struct fake_backend {
 	/* What it answers. */
 	bool nmi_window, intr_window, interrupts_enabled, paging_is_on;
@@ -11,6 +14,7 @@ struct fake_backend {
 	u32 cpl;
 	enum err vcpu_init_error;
 	void (*on_run)(struct vcpu *vcpu); /* the guest */
+	void (*on_call)(enum fake_call call, struct vcpu *vcpu);
 
 	/* What it was told. */
 	struct event injected; /* type EVENT_NONE: nothing */

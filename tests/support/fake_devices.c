@@ -4,7 +4,9 @@
 #include "core/boot/clock.h"
 #include "core/boot/screen.h"
 #include "core/cpu/apic.h"
+#include "core/cpu/cpu.h"
 #include "core/cpu/serial.h"
+#include "lib/base/assert.h"
 
 struct fake_devices fake_devices;
 u64 tsc_khz = 1000000;
@@ -13,13 +15,16 @@ u64 clock_boot_tsc = 1;
 
 u32 apic_id(void)
 {
-	return 0;
+	return this_cpu()->apic_id;
 }
 
 void apic_send(u32 apic_id, enum apic_message message, u8 vector)
 {
-	(void)apic_id, (void)message;
-	fake_devices.kicks += vector == VECTOR_KICK;
+	assert(apic_id < FAKE_APIC_IDS && message == APIC_FIXED && vector == VECTOR_KICK);
+	fake_devices.kicks++;
+	fake_devices.kicks_to[apic_id]++;
+	if (fake_devices.on_kick)
+		fake_devices.on_kick(apic_id);
 }
 
 void apic_eoi(void)

@@ -1,13 +1,11 @@
-/* Privileged instructions of host tests, and the GS base behind this_cpu(). */
+/* Privileged instructions of host tests. */
 #include "tests/support/fake_insn.h"
 
 #include "core/cpu/cpu.h"
 #include "core/cpu/insn.h"
 #include "lib/base/assert.h"
-
-#include <asm/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "lib/x86/registers.h"
+#include "tests/support/fake_cpus.h"
 
 struct fake_insn fake_insn;
 struct cpu_features cpu_features;
@@ -18,13 +16,7 @@ u32 cpu_count = 1;
 void fake_insn_reset(void)
 {
 	fake_insn = (struct fake_insn){ .tsc = 1000000, .tsc_step = 1 };
-	boot_cpu = (struct cpu){ .self = &boot_cpu, .queue.floor = QUEUE_FLOOR_FIRST };
-	boot_cpu.spent = &boot_cpu.info.idle_tsc;
-	boot_cpu.booked = fake_insn.tsc;
-	timer_queue_init(&boot_cpu.timers);
-	timer_init(&boot_cpu.slice, NULL);
-	timer_init(&boot_cpu.nudge, NULL);
-	syscall(SYS_arch_prctl, ARCH_SET_GS, &boot_cpu);
+	fake_cpus_start(1);
 }
 
 #define DEFINE_CONTROL_REGISTER(name)   \
@@ -39,7 +31,6 @@ void fake_insn_reset(void)
 
 DEFINE_CONTROL_REGISTER(cr0)
 DEFINE_CONTROL_REGISTER(cr2)
-DEFINE_CONTROL_REGISTER(cr4)
 DEFINE_CONTROL_REGISTER(dr0)
 DEFINE_CONTROL_REGISTER(dr1)
 DEFINE_CONTROL_REGISTER(dr2)
@@ -47,6 +38,17 @@ DEFINE_CONTROL_REGISTER(dr3)
 DEFINE_CONTROL_REGISTER(dr6)
 DEFINE_CONTROL_REGISTER(dr7)
 DEFINE_CONTROL_REGISTER(xcr0)
+
+u64 read_cr4(void)
+{
+	return fake_insn.cr4;
+}
+
+void write_cr4(u64 value)
+{
+	fake_insn.pge_drops += (fake_insn.cr4 & ~value & CR4_PGE) != 0;
+	fake_insn.cr4 = value;
+}
 
 void clear_ts(void)
 {
@@ -186,12 +188,6 @@ NORETURN void halt_forever(void)
 
 void cpu_relax(void)
 {
-}
-
-void cpu_poll(void)
-{
-}
-
-void tlb_flush_all(void)
-{
+	if (fake_insn.on_relax)
+		fake_insn.on_relax();
 }

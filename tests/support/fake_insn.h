@@ -11,6 +11,7 @@ struct fake_insn {
 	u64 cr0, cr2, cr3, cr4, xcr0;
 	u64 dr0, dr1, dr2, dr3, dr6, dr7;
 	u64 cr3_loads; /* each one empties the TLB */
+	u64 pge_drops; /* and each of these, of global translations too */
 	u64 invlpgs;
 	struct table_pointer gdtr, idtr;
 	u64 nmis; /* that the NMI handler was asked to take */
@@ -25,11 +26,12 @@ struct fake_insn {
 	bool msr_strict;	    /* reading one that nobody wrote fails the test */
 	void (*on_wait)(void);	    /* HLT in the idle loop; NULL: fails the test */
 	void (*on_interrupt)(void); /* STI window; NULL: nothing is pending */
+	void (*on_relax)(void);	    /* PAUSE of one who waits; NULL: nothing comes of it */
 	struct cpuid_result (*on_cpuid)(u32 leaf, u32 subleaf); /* NULL: zeroes */
 	void (*on_cr3)(u64 value);				/* before CR3 changes */
 };
 
 extern struct fake_insn fake_insn;
 
-/* Power-up, with a clock that moves. */
+/* Power-up, with a clock that moves and one processor. */
 void fake_insn_reset(void);

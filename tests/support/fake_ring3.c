@@ -22,4 +22,6 @@ void irq_dispatch(u32 vector)
 		timer_interrupt();
 	else if (vector == VECTOR_SERIAL)
 		sched_console_input();
+	else if (vector == VECTOR_KICK)
+		sched_kicked();
 }

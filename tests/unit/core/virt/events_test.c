@@ -78,6 +78,13 @@ static int fresh(void **state)
 	return 0;
 }
 
+/* As the engine does when v->events says that there is something to look at. */
+static bool prepare(void)
+{
+	v->events = false;
+	return events_prepare(v);
+}
+
 /* What the back end would do with the offered interrupt at the next entry. */
 static void guest_takes_offer(void)
 {
@@ -90,7 +97,7 @@ static void nothing_to_do(void **state)
 {
 	(void)state;
 	v->events = true;
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.inject_count, 0);
 	assert_int_equal(fake_backend.offered, OFFER_NONE);
 	assert_int_equal(v->offered, OFFER_NONE);
@@ -160,14 +167,14 @@ static void exception_goes_in_once(void **state)
 {
 	(void)state;
 	vcpu_raise(v, EXC_GP, true, 0x10);
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.inject_count, 1);
 	assert_int_equal(fake_backend.injected.type, EVENT_EXCEPTION);
 	assert_int_equal(fake_backend.injected.vector, EXC_GP);
 	assert_true(fake_backend.injected.has_error);
 	assert_int_equal(fake_backend.injected.error, 0x10);
 	assert_false(v->events);
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.inject_count, 1);
 }
 
@@ -176,11 +183,11 @@ static void reinjection_comes_first(void **state)
 	(void)state;
 	v->pending = (struct event){ EVENT_EXCEPTION, EXC_DB, false, 0 };
 	v->reinject = (struct event){ EVENT_EXCEPTION, EXC_PF, true, 6 };
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.injected.vector, EXC_PF);
 	assert_int_equal(fake_backend.injected.error, 6);
 	assert_true(v->events); /* the other one is still to come */
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.injected.vector, EXC_DB);
 	assert_false(v->events);
 }
@@ -192,12 +199,12 @@ static void exception_before_nmi(void **state)
 	(void)state;
 	v->nmi_pending = true;
 	vcpu_raise(v, EXC_GP, true, 0);
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.inject_count, 1);
 	assert_int_equal(fake_backend.injected.type, EVENT_EXCEPTION);
 	assert_true(v->nmi_pending);
 	assert_true(v->events);
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.injected.type, EVENT_NMI);
 	assert_int_equal(fake_backend.injected.vector, EXC_NMI);
 	assert_false(v->nmi_pending);
@@ -209,12 +216,12 @@ static void nmi_waits_for_its_window(void **state)
 	(void)state;
 	v->nmi_pending = true;
 	fake_backend.nmi_window = false;
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.inject_count, 0);
 	assert_true(v->nmi_pending);
 	assert_true(v->events);
 	fake_backend.nmi_window = true;
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.injected.type, EVENT_NMI);
 }
 
@@ -224,7 +231,7 @@ static void nmi_ignores_the_interrupt_flag(void **state)
 	fake_backend.intr_window = false;
 	fake_backend.interrupts_enabled = false;
 	vm_deliver_msi(&vm, msi_to(0), msi_data(LAPIC_NMI, 0));
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.injected.type, EVENT_NMI);
 }
 
@@ -236,14 +243,14 @@ static void the_highest_vector_is_offered(void **state)
 	vcpu_accept_interrupt(v, 0x31, false);
 	vcpu_accept_interrupt(v, 0x52, false);
 	assert_true(v->events);
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.offered, 0x52);
 	assert_false(fake_backend.ignore_tpr);
 	guest_takes_offer();
 	assert_int_equal(counters[0].injected, 1);
 	assert_true(v->events);
 	/* 0x31 waits until the end of 0x52. */
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.offered, OFFER_NONE);
 }
 
@@ -254,11 +261,11 @@ static void an_illegal_vector_is_not_overlooked(void **state)
 
 	(void)state;
 	lapic_mmio_write(&v->lapic, 0x370, 0x43, 0, &effect);
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_false(v->events);
 	vcpu_accept_interrupt(v, 5, false);
 	assert_true(v->events);
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.offered, 0x43);
 }
 
@@ -266,11 +273,11 @@ static void an_offer_not_taken_is_made_again(void **state)
 {
 	(void)state;
 	vcpu_accept_interrupt(v, 0x31, false);
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	events_collect(v); /* not taken */
 	assert_int_equal(counters[0].injected, 0);
 	vcpu_accept_interrupt(v, 0x52, false);
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.offered, 0x52);
 	guest_takes_offer();
 	assert_int_equal(lapic_pending(&v->lapic), -1);
@@ -281,10 +288,10 @@ static void the_8259_is_acknowledged_in_a_window(void **state)
 {
 	(void)state;
 	vm_set_intr_line(&vm, true);
-	assert_true(events_prepare(v)); /* the VMM must say which vector */
+	assert_true(prepare()); /* the VMM must say which vector */
 	v->extint = 0x08;
 	v->events = true;
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.offered, 0x08);
 	assert_true(fake_backend.ignore_tpr); /* ExtINT knows no priority */
 	vm_set_intr_line(&vm, false);
@@ -298,7 +305,7 @@ static void the_8259_waits_for_a_window(void **state)
 	(void)state;
 	fake_backend.intr_window = false;
 	vm_set_intr_line(&vm, true);
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.offered, OFFER_WINDOW);
 }
 
@@ -309,16 +316,16 @@ static void the_8259_before_the_local_apic(void **state)
 	vm_set_intr_line(&vm, true);
 	vcpu_accept_interrupt(v, 0x31, false);
 	fake_backend.intr_window = false;
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.offered, OFFER_WINDOW);
 	fake_backend.intr_window = true;
-	assert_true(events_prepare(v));
+	assert_true(prepare());
 	v->extint = 0x08;
 	vm_set_intr_line(&vm, false);
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.offered, 0x08);
 	guest_takes_offer();
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.offered, 0x31);
 	assert_false(fake_backend.ignore_tpr);
 }
@@ -330,7 +337,7 @@ static void a_masked_lint0_takes_no_8259(void **state)
 	(void)state;
 	vm_set_intr_line(&vm, true);
 	lapic_mmio_write(&v->lapic, 0x350, 0x10700, 0, &effect);
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	assert_int_equal(fake_backend.offered, OFFER_NONE);
 }
 
@@ -340,11 +347,11 @@ static void no_injection_is_lost_to_an_acknowledge(void **state)
 	(void)state;
 	vm_set_intr_line(&vm, true);
 	vcpu_raise(v, EXC_GP, true, 0x18);
-	if (events_prepare(v)) {
+	if (prepare()) {
 		/* The VMM acknowledges, and meanwhile an NMI comes. */
 		v->extint = 0x08;
 		vm_deliver_msi(&vm, msi_to(0), msi_data(LAPIC_NMI, 0));
-		assert_false(events_prepare(v));
+		assert_false(prepare());
 	}
 	assert_int_equal(fake_backend.inject_count, 1);
 	assert_int_equal(fake_backend.injected.vector, EXC_GP);
@@ -429,7 +436,7 @@ static void msi_trigger_mode(void **state)
 
 	(void)state;
 	vm_deliver_msi(&vm, msi_to(0), msi_data(LAPIC_FIXED, 0x41) | MSI_LEVEL);
-	assert_false(events_prepare(v));
+	assert_false(prepare());
 	guest_takes_offer();
 	lapic_mmio_write(&v->lapic, 0xb0, 0, 0, &effect);
 	assert_int_equal(effect.what, LAPIC_EFFECT_EOI);

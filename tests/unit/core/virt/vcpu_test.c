@@ -287,6 +287,125 @@ static void an_nmi_behind_the_start(void **state)
 	assert_int_equal(fake_backend.injected.type, EVENT_NMI);
 }
 
+/* --- while another processor looks at it, or starts it */
+
+static enum fake_call at;
+static u32 times;
+static enum lapic_mode messages[2];
+
+/* As the guest on another processor would, in the middle of what this one does. */
+static void others_send(enum fake_call call, struct vcpu *v)
+{
+	if (v != second || call != at || times++ > 0)
+		return;
+	for (u32 i = 0; i < ARRAY_SIZE(messages); i++)
+		vcpu_apply_effect(first, &(struct lapic_effect){ .what = LAPIC_EFFECT_IPI,
+								 .ipi = { .dest = 1,
+									  .mode = (u8)messages[i],
+									  .vector = 0x9a } });
+}
+
+static void during(enum fake_call call, enum lapic_mode one, enum lapic_mode two)
+{
+	at = call;
+	times = 0;
+	messages[0] = one;
+	messages[1] = two;
+	fake_backend.on_call = others_send;
+}
+
+/* SMI stands for nothing: there is none. */
+static void a_start_while_it_resets(void **state)
+{
+	(void)state;
+	live(second);
+	send(1, LAPIC_INIT, 0);
+	during(FAKE_STATE_SET, LAPIC_STARTUP, LAPIC_SMI);
+	turn(second);
+	assert_int_equal(runs, 1);
+	assert_int_equal(entered.segment[SEG_CS].base, 0x9a000);
+}
+
+static void an_nmi_while_it_starts(void **state)
+{
+	(void)state;
+	send(1, LAPIC_STARTUP, 0x10);
+	during(FAKE_STATE_SET, LAPIC_NMI, LAPIC_STARTUP);
+	turn(second);
+	assert_int_equal(entered.segment[SEG_CS].base, 0x10000);
+	assert_int_equal(fake_backend.injected.type, EVENT_NMI);
+	turn(second);
+	assert_int_equal(runs, 2);
+	assert_false(second->parked);
+}
+
+/* It starts where it was told to, and then is reset: nowhere else. */
+static void an_init_while_it_starts(void **state)
+{
+	(void)state;
+	send(1, LAPIC_STARTUP, 0x10);
+	during(FAKE_STATE_GET, LAPIC_INIT, LAPIC_SMI);
+	turn(second);
+	assert_int_equal(entered.segment[SEG_CS].base, 0x10000);
+	fake_backend.on_call = NULL;
+	turn(second);
+	assert_int_equal(runs, 1);
+	assert_true(second->parked);
+	assert_int_equal(second->thread->state, THREAD_BLOCKED);
+}
+
+static void an_init_and_a_start_while_it_starts(void **state)
+{
+	(void)state;
+	send(1, LAPIC_STARTUP, 0x10);
+	during(FAKE_STATE_SET, LAPIC_INIT, LAPIC_STARTUP);
+	turn(second);
+	turn(second);
+	assert_int_equal(runs, 2);
+	assert_int_equal(entered.segment[SEG_CS].base, 0x9a000);
+}
+
+/* A message that comes when everything was looked at is seen at the next look, which is due. */
+static void a_message_after_the_look(void **state)
+{
+	(void)state;
+	second->parked = false;
+	during(FAKE_OFFER, LAPIC_INIT, LAPIC_STARTUP);
+	turn(second);
+	assert_int_equal(runs, 1);
+	turn(second);
+	assert_int_equal(entered.segment[SEG_CS].base, 0x9a000);
+}
+
+static bool must_look;
+
+static void enter_once(struct vcpu *v)
+{
+	must_look = v->events;
+	run_once(v);
+}
+
+static void notify_late(enum fake_call call, struct vcpu *v)
+{
+	if (call == FAKE_REGISTER_GET) /* of who wakes from HLT: behind the first question */
+		sched_notify(v->thread, 8);
+}
+
+static void a_notification_during_the_look(void **state)
+{
+	(void)state;
+	second->parked = false;
+	second->halted = true;
+	fake_backend.on_run = enter_once;
+	fake_backend.on_call = notify_late;
+	must_look = false;
+	second->extint = 0x20;
+	turn(second);
+	assert_int_equal(runs, 1);
+	assert_true(must_look);
+	assert_int_equal(second->thread->frame.rax & 8, 8);
+}
+
 /* A vCPU that waits for its start is still at its VMM's service. */
 static void a_parked_vcpu_sees_notifications(void **state)
 {
@@ -342,6 +461,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_start_before_the_thread_ran, fresh, clear),
 		cmocka_unit_test_setup_teardown(an_nmi_behind_the_start, fresh, clear),
 		cmocka_unit_test_setup_teardown(a_parked_vcpu_sees_notifications, fresh, clear),
+		cmocka_unit_test_setup_teardown(a_start_while_it_resets, fresh, clear),
+		cmocka_unit_test_setup_teardown(an_nmi_while_it_starts, fresh, clear),
+		cmocka_unit_test_setup_teardown(an_init_while_it_starts, fresh, clear),
+		cmocka_unit_test_setup_teardown(an_init_and_a_start_while_it_starts, fresh, clear),
+		cmocka_unit_test_setup_teardown(a_message_after_the_look, fresh, clear),
+		cmocka_unit_test_setup_teardown(a_notification_during_the_look, fresh, clear),
 		cmocka_unit_test_setup_teardown(an_answer_before_the_init, fresh, clear),
 		cmocka_unit_test_setup_teardown(init_of_the_first, fresh, clear),
 	};
