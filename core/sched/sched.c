@@ -213,7 +213,6 @@ void thread_init(struct thread *thread, struct process *process, struct vcpu *vc
 		.process = process,
 		.vcpu = vcpu,
 		.home = this_cpu(),
-		.vtime = QUEUE_FLOOR_FIRST,
 		.frame = { .rip = entry,
 			   .rsp = stack_top,
 			   .rdi = argument,
