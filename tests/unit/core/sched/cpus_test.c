@@ -611,16 +611,8 @@ static void work_is_shared_evenly(void **state)
 	assert_int_equal(cpu_table[1]->queue.threads, 2);
 }
 
-static void lower_lock_comes(void)
-{
-	assert_true(boot_cpu.queue.lock.held);
-	assert_false(cpu_table[1]->queue.lock.held);
-	boot_cpu.queue.lock.held = 0;
-	fake_insn.on_relax = nobody_releases_it;
-}
-
-/* From processor 1 to 0, whose queue somebody has locked: nothing is held meanwhile. */
-static void locks_are_taken_in_order(void **state)
+/* From processor 1 to 0, whose queue somebody has locked: that waits for the next time. */
+static void a_second_lock_is_only_tried(void **state)
 {
 	(void)state;
 	fake_cpus_start(2);
@@ -630,12 +622,18 @@ static void locks_are_taken_in_order(void **state)
 	process[1].share.allowed = ~0ULL;
 	fake_cpu_be(1);
 	queue_settle(&this_cpu()->queue, &thread[0], fake_insn.tsc);
-	this_cpu()->resched = true;
+	fake_insn.on_relax = nobody_releases_it;
 	boot_cpu.queue.lock.held = 1;
-	fake_insn.on_relax = lower_lock_comes;
+	this_cpu()->resched = true;
 	assert_int_equal(run(1, 1), 1); /* shares when it has picked */
-	assert_ptr_equal(fake_insn.on_relax, nobody_releases_it);
-	assert_ptr_equal(thread[ran[0] ^ 1].home, ran[0] == 0 ? &boot_cpu : cpu_table[1]);
+	assert_ptr_equal(thread[ran[0] ^ 1].home, cpu_table[1]);
+	assert_int_equal(cpu_table[1]->queue.lock.held, 0);
+	assert_int_equal(boot_cpu.queue.lock.held, 1);
+	boot_cpu.queue.lock.held = 0;
+	this_cpu()->resched = true;
+	assert_int_equal(run(1, 1), 1);
+	assert_ptr_equal(thread[ran[0] ^ 1].home, &boot_cpu);
+	no_lock_is_held();
 }
 
 /* --- time alone */
@@ -720,7 +718,7 @@ int main(void)
 		cmocka_unit_test_setup(the_moved_can_be_killed, fresh),
 		cmocka_unit_test_setup(work_is_shared_as_allowed, fresh),
 		cmocka_unit_test_setup(work_is_shared_evenly, fresh),
-		cmocka_unit_test_setup(locks_are_taken_in_order, fresh),
+		cmocka_unit_test_setup(a_second_lock_is_only_tried, fresh),
 		cmocka_unit_test_setup(who_was_alone_is_not_starved, fresh),
 		cmocka_unit_test_setup(who_was_alone_under_a_cap_is_not_starved, fresh),
 	};
