@@ -1,6 +1,6 @@
 /*
  * Locks between processors. Interrupts are off wherever the core takes one, and nobody sleeps with
- * one. Order, outermost first: system, a CPU's run queue (a second one is only tried), a share, log.
+ * one. Order, outermost first: system, a CPU's run queue (a second is only tried), a share, log.
  */
 #pragma once
 

@@ -624,15 +624,13 @@ static void a_second_lock_is_only_tried(void **state)
 	queue_settle(&this_cpu()->queue, &thread[0], fake_insn.tsc);
 	fake_insn.on_relax = nobody_releases_it;
 	boot_cpu.queue.lock.held = 1;
-	this_cpu()->resched = true;
-	assert_int_equal(run(1, 1), 1); /* shares when it has picked */
-	assert_ptr_equal(thread[ran[0] ^ 1].home, cpu_table[1]);
+	sched_kicked();
+	assert_ptr_equal(thread[1].home, cpu_table[1]);
 	assert_int_equal(cpu_table[1]->queue.lock.held, 0);
 	assert_int_equal(boot_cpu.queue.lock.held, 1);
 	boot_cpu.queue.lock.held = 0;
-	this_cpu()->resched = true;
-	assert_int_equal(run(1, 1), 1);
-	assert_ptr_equal(thread[ran[0] ^ 1].home, &boot_cpu);
+	sched_kicked();
+	assert_ptr_equal(thread[1].home, &boot_cpu);
 	no_lock_is_held();
 }
 
