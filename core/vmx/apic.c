@@ -81,7 +81,9 @@ static void mode_sync(struct vcpu *v, struct vmx_vcpu *x)
 	bitmap = mode == LAPIC_MODE_X2APIC ? vmx_msr_x2apic : vmx_permission.msr;
 	vmwrite(VMCS_MSR_BITMAP, core_physical(bitmap).raw);
 	vmwrite(VMCS_PROC2_CONTROLS, vmx_caps.proc2 | mode_controls[mode]);
+	spin_lock(&system_lock); /* the VM's other processors may be at it as well */
 	access_page_sync(v->vm);
+	spin_unlock(&system_lock);
 	invept(INVALIDATE_SINGLE, x->ept_pointer); /* translations know the page, or do not */
 }
 
