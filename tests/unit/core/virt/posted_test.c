@@ -247,7 +247,7 @@ static void ipi(enum lapic_mode mode, u8 vector)
 	vcpu_apply_effect(
 		&vcpus[0],
 		&(struct lapic_effect){ .what = LAPIC_EFFECT_IPI,
-					.ipi = { .dest = 1, .mode = mode, .vector = vector } });
+					.ipi = { .dest = 1, .mode = (u8)mode, .vector = vector } });
 	assert_true(v->events);
 	assert_int_equal(kicks(), 1);
 }
