@@ -342,7 +342,9 @@ static u64 sys_log_read(struct thread *t, u64 at, u64 b, u64 c)
 	(void)b, (void)c;
 	if (!user_read(t->process, at, &part.from, sizeof(part.from)))
 		return ERR_FAULT;
+	spin_lock(&log_lock);
 	part.bytes = log_read(&part.from, part.text, sizeof(part.text));
+	spin_unlock(&log_lock);
 	return user_write(t->process, at, &part, sizeof(part)) ? ERR_OK : ERR_FAULT;
 }
 

@@ -1,4 +1,4 @@
-"""A stock kernel with several processors: more than the machine has."""
+"""A stock kernel with several processors, on machines with fewer, as many and more."""
 import re
 
 import pytest
@@ -41,9 +41,9 @@ def check_interrupts(machine, cpus):
     assert len(calls) == cpus and all(calls), calls
 
 
-@pytest.mark.parametrize("cpus", [2, 4])
-def test_linux_uses_all_processors(ringfence, cpus):
-    machine = ringfence(vm(cpus=cpus))
+@pytest.mark.parametrize("cpus, machine_cpus", [(2, 1), (4, 4)])
+def test_linux_uses_all_processors(ringfence, cpus, machine_cpus):
+    machine = ringfence(vm(cpus=cpus), cpus=machine_cpus)
     machine.boot_to_shell()
     check_processors(machine, cpus)
     check_interrupts(machine, cpus)
@@ -52,8 +52,15 @@ def test_linux_uses_all_processors(ringfence, cpus):
     session.power_off(machine)
 
 
-def test_many_more_processors_than_the_machine_has(ringfence):
-    machine = ringfence(vm(cpus=8))
+def test_more_processors_than_the_machine_has(ringfence):
+    machine = ringfence(vm(cpus=8), cpus=2)
     machine.boot_to_shell()
     check_processors(machine, 8)
+    session.power_off(machine)
+
+
+def test_processors_in_bochs(ringfence):
+    machine = ringfence(vm(cpus=2), cpus=2, **console.MACHINES["bochs-intel"])
+    machine.boot_to_shell()
+    check_processors(machine, 2)
     session.power_off(machine)
