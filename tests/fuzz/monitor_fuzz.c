@@ -159,6 +159,8 @@ static void start(void)
 
 	for (u32 i = 0; i < ARRAY_SIZE(vms); i++) {
 		vms[i].initrd = MANIFEST_NO_FILE;
+		vms[i].weight = MANIFEST_WEIGHT_DEFAULT;
+		vms[i].cpus_allowed = MANIFEST_ANY_CPU;
 		vms[i].restart = take() % MANIFEST_RESTART_COUNT;
 	}
 	fake_root_start(vms, 1 + take() % 3);

@@ -412,6 +412,14 @@ static void machine_start(void)
 	fake_log.on_off = &done;
 }
 
+/* The input may have ended in a system call. */
+static void locks_drop(void)
+{
+	system_lock.held = 0;
+	log_lock.held = 0;
+	boot_cpu.queue.lock.held = 0;
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	machine_start();
@@ -428,6 +436,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			vm_running(1 + vms / 3 % 3);
 		sched_run();
 	}
+	locks_drop();
 	demand(audit_run() == 0); /* whatever happened, nobody reaches what is another's */
 	(void)frames_free_all(HOARD_OWNER);
 	fake_machine_clear();

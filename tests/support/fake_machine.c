@@ -269,6 +269,7 @@ void fake_machine_clear(void)
 	struct process *supervisor = process_supervisor();
 
 	boot_cpu.current = NULL;
+	boot_cpu.spent = &boot_cpu.info.idle_tsc;
 	for (u32 i = 0; i < VM_MAX; i++) {
 		for (u32 t = 0; vm_find(i) && t < PROCESS_THREADS; t++) {
 			if (vm_find(i)->process->threads[t]) /* it may have had the processor */
