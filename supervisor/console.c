@@ -13,6 +13,7 @@
 #define TURN_BYTES     256U
 #define TURN_BYTES_MAX 1024U
 #define PUT_WAIT_MS    1
+#define LINE_WAIT_MS   20 /* for the rest of a line, before another guest's ends it */
 
 /* What happens meanwhile is kept for the main loop. */
 static void transmitter_wait(struct supervisor *s)
@@ -117,6 +118,16 @@ static u32 bytes_take(const struct ring *ring, u32 used, bool by_lines, char *by
 
 enum output { OUTPUT_EMPTY, OUTPUT_MORE, OUTPUT_BUSY };
 
+/* Another guest is in the middle of a line, and its next bytes may be about to come. */
+static bool has_to_wait(const struct supervisor *s, u32 index, const struct ring *ring)
+{
+	const struct console *c = &s->console;
+
+	return c->in_line && c->line_owner != index && c->line_owner != MONITOR &&
+	       ring_used(ring) < RING_BYTES / 2 &&
+	       ring3_tsc() - c->guest_spoke < tsc_of_ms(s, LINE_WAIT_MS);
+}
+
 /* Writes some of what a guest has; OUTPUT_BUSY: the transmitter takes nothing now. */
 static enum output bytes_move(struct supervisor *s, u32 index, struct ring *ring)
 {
@@ -153,8 +164,12 @@ static enum output output_pump(struct supervisor *s, u32 index)
 	u32 before = s->console.written;
 	enum output state = OUTPUT_MORE;
 
+	if (has_to_wait(s, index, ring))
+		return ring_used(ring) > 0 ? OUTPUT_MORE : OUTPUT_EMPTY;
 	while (state == OUTPUT_MORE && !turn_is_over(&s->console))
 		state = bytes_move(s, index, ring);
+	if (state == OUTPUT_MORE)
+		s->console.guest_spoke -= tsc_of_ms(s, LINE_WAIT_MS); /* so long a line may end */
 	if (s->console.written > before)
 		syscall1(SYSCALL_notify, s->guest[index].number);
 	if (state != OUTPUT_BUSY)
@@ -168,6 +183,8 @@ void console_drain(struct supervisor *s, const struct guest *g)
 	u32 first = ring->tail;
 
 	s->console.written = 0;
+	if (s->console.line_owner != (u32)(g - s->guest))
+		console_end_line(s); /* its last words do not wait */
 	for (;;) {
 		enum output state = output_pump(s, (u32)(g - s->guest));
 

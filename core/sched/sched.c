@@ -148,10 +148,11 @@ void sched_kicked(void)
 {
 	struct cpu *cpu = this_cpu();
 	struct thread *current = cpu->current;
-	u64 now = time_book(cpu);
+	u64 now;
 
 	if (!current)
 		return; /* it looks before it sleeps */
+	now = time_book(cpu);
 	spin_lock(&cpu->queue.lock);
 	queue_settle(&cpu->queue, current, now);
 	cpu->resched |=

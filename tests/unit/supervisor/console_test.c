@@ -46,8 +46,11 @@ static void a_change_in_a_line_begins_another(void **state)
 {
 	(void)state;
 	print(0, "front");
-	print(1, "other");
+	print(1, "other"); /* waits for the rest of that line, but not for ever */
+	assert_string_equal(fake_root.output, "front");
+	host_run(30);
 	print(0, "again\n");
+	host_run(30);
 	print(1, "x");
 	assert_string_equal(fake_root.output, "front\r\n[two] other\r\nagain\n[two] x");
 }
@@ -172,6 +175,7 @@ static void the_next_console(void **state)
 	host_type("\x01n");
 	print(1, "now unchanged");
 	print(0, "and this is not\n");
+	host_run(30);
 	assert_true(host_shows("\r\nnow unchanged\r\n[one] and this is not\n"));
 }
 
