@@ -14,7 +14,6 @@ struct vmx_caps {
 	bool page_1g, ept_dirty; /* in the second stage */
 	bool preemption_timer;	 /* set in `pin` */
 	bool apicv;		 /* all of VMX_APICV, which the guest's APIC mode sets in `proc2` */
-	bool posted_interrupts;	 /* in no control word: a kick does it */
 };
 
 extern struct vmx_caps vmx_caps;

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "core/boot/boot_info.h"
 #include "core/vmx/caps.h"
 #include "tests/support/fake_insn.h"
 #include "tests/support/fake_log.h"
@@ -197,7 +198,6 @@ static void what_is_optional(void **state)
 		assert_int_equal(vmx_caps.ept_dirty, row[i].ept_dirty);
 		assert_true(vmx_caps.preemption_timer);
 		assert_int_equal(vmx_caps.apicv, row[i].apicv);
-		assert_false(vmx_caps.posted_interrupts);
 		/* The same words nearly everywhere: nothing optional slips in by itself. */
 		assert_int_equal(vmx_caps.pin, 0x7f);
 		assert_int_equal(vmx_caps.proc, 0xb6206dfa);
@@ -219,7 +219,6 @@ static void optional_bits_one_by_one(void **state)
 	m = broadwell;
 	m.true_pin |= 1ULL << (32 + 7);
 	assert_true(read_as(&m));
-	assert_true(vmx_caps.posted_interrupts);
 	assert_int_equal(vmx_caps.pin, 0x7f);
 	m = broadwell;
 	m.proc2 &= ~(1ULL << (32 + 3));
@@ -230,6 +229,19 @@ static void optional_bits_one_by_one(void **state)
 	assert_true(read_as(&m));
 	assert_false(vmx_caps.page_1g);
 	assert_true(vmx_caps.ept_dirty);
+}
+
+static void apic_virtualization_can_be_left_alone(void **state)
+{
+	(void)state;
+	strcpy(boot_info.cmdline, "emulator-exit no-apic-virtualization");
+	assert_true(read_as(&broadwell));
+	assert_false(vmx_caps.apicv);
+	assert_int_equal(vmx_caps.proc2, 0x4ea);
+	strcpy(boot_info.cmdline, "no-apic-virtualizations");
+	assert_true(read_as(&broadwell));
+	assert_true(vmx_caps.apicv);
+	boot_info.cmdline[0] = '\0';
 }
 
 /* Without one of them none is used. */
@@ -592,6 +604,7 @@ int main(void)
 		cmocka_unit_test(what_is_optional),
 		cmocka_unit_test(optional_bits_one_by_one),
 		cmocka_unit_test(apic_virtualization_is_all_or_nothing),
+		cmocka_unit_test(apic_virtualization_can_be_left_alone),
 		cmocka_unit_test(no_second_stage),
 		cmocka_unit_test(no_unrestricted_guest),
 		cmocka_unit_test(no_true_msrs),
