@@ -1,6 +1,7 @@
 /* SDM, "VMX Capability Reporting Facility" and "Enabling and Entering VMX Operation". */
 #include "core/vmx/caps.h"
 
+#include "core/boot/boot_info.h"
 #include "core/cpu/insn.h"
 #include "core/virt/backend.h"
 
@@ -167,7 +168,8 @@ bool vmx_caps_read(void)
 	c->page_1g = c->ept & VMX_EPT_1G;
 	c->ept_dirty = c->ept & VMX_EPT_DIRTY;
 	c->preemption_timer = c->pin & PIN_PREEMPTION_TIMER;
-	c->apicv = (words[WORD_PROC2].may & VMX_APICV) == VMX_APICV;
+	c->apicv = (words[WORD_PROC2].may & VMX_APICV) == VMX_APICV &&
+		   !boot_option("no-apic-virtualization");
 	return ok;
 }
 

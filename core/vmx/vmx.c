@@ -1,7 +1,6 @@
 /* VT-x behind the vendor seam. SDM, "Virtual Machine Extensions". */
 #include "core/vmx/vmx.h"
 
-#include "core/boot/boot_info.h"
 #include "core/cpu/apic.h"
 #include "core/cpu/cpu.h"
 #include "core/cpu/insn.h"
@@ -34,7 +33,6 @@ static bool vmx_preflight(void)
 {
 	if (!vmx_feature_control_ok() || !vmx_caps_read())
 		return false;
-	vmx_caps.apicv &= !boot_option("no-apic-virtualization");
 	log_info("VT-x: EPT%s%s%s%s%s", vmx_caps.page_1g ? ", 1 GiB pages" : "",
 		 vmx_caps.ept_dirty ? ", accessed and dirty bits" : "",
 		 vmx_caps.preemption_timer ? ", preemption timer" : "",

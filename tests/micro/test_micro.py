@@ -44,13 +44,15 @@ def cpus_of(name):
 
 
 def vms_of(group, cpu):
-    emulator = {"QEMU": "tcg", "Bochs": "bochs"}[MODELS[cpu].emulator]
+    words = {"QEMU": "tcg", "Bochs": "bochs"}[MODELS[cpu].emulator]
+    if "APIC virtualization" in MODELS[cpu].features:
+        words += " virtual-interrupts"
     names = GROUPS[group] + [f"{name}-again" for name in GROUPS[group] if name in TWICE]
     return [
         {
             "name": name,
             "kernel": str(console.BUILD / "tests" / "micro" / f"{name.removesuffix('-again')}.elf"),
-            "cmdline": emulator,
+            "cmdline": words,
             "memory": "32M",
             "cpus": cpus_of(name.removesuffix("-again")),
             "debug-port": True,

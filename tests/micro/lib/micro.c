@@ -134,7 +134,7 @@ bool bochs_lacks(const char *what)
 	return state.bochs;
 }
 
-static bool cmdline_has(const char *word)
+bool told(const char *word)
 {
 	size_t length = strlen(word);
 
@@ -165,9 +165,9 @@ void micro_start(void)
 	trap_init();
 	check_equal(boot_magic, MULTIBOOT_MAGIC, "EAX at entry");
 	check(info()->flags & MB_FLAG_MEMORY, "multiboot tells the memory size");
-	state.bare = cmdline_has("bare");
-	state.tcg = cmdline_has("tcg");
-	state.bochs = cmdline_has("bochs");
+	state.bare = told("bare");
+	state.tcg = told("tcg");
+	state.bochs = told("bochs");
 	micro_main();
 	micro_end();
 }

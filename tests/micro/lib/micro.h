@@ -38,6 +38,8 @@ bool policy(const char *what);
 /* True when the emulated processor below is known not to do `what`; says so. */
 bool tcg_lacks(const char *what);
 bool bochs_lacks(const char *what);
+/* Whether this word stands on the guest's command line. */
+bool told(const char *word);
 
 /* Ends the guest at once. */
 NORETURN void micro_fail(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "core/boot/boot_info.h"
 #include "core/vmx/caps.h"
 #include "tests/support/fake_insn.h"
 #include "tests/support/fake_log.h"
@@ -229,6 +230,19 @@ static void optional_bits_one_by_one(void **state)
 	assert_true(read_as(&m));
 	assert_false(vmx_caps.page_1g);
 	assert_true(vmx_caps.ept_dirty);
+}
+
+static void apic_virtualization_can_be_left_alone(void **state)
+{
+	(void)state;
+	strcpy(boot_info.cmdline, "emulator-exit no-apic-virtualization");
+	assert_true(read_as(&broadwell));
+	assert_false(vmx_caps.apicv);
+	assert_int_equal(vmx_caps.proc2, 0x4ea);
+	strcpy(boot_info.cmdline, "no-apic-virtualizations");
+	assert_true(read_as(&broadwell));
+	assert_true(vmx_caps.apicv);
+	boot_info.cmdline[0] = '\0';
 }
 
 /* Without one of them none is used. */
@@ -591,6 +605,7 @@ int main(void)
 		cmocka_unit_test(what_is_optional),
 		cmocka_unit_test(optional_bits_one_by_one),
 		cmocka_unit_test(apic_virtualization_is_all_or_nothing),
+		cmocka_unit_test(apic_virtualization_can_be_left_alone),
 		cmocka_unit_test(no_second_stage),
 		cmocka_unit_test(no_unrestricted_guest),
 		cmocka_unit_test(no_true_msrs),
