@@ -11,7 +11,7 @@ ROOT    := $(COMMON) -O2 -ffreestanding -fno-builtin-printf -mgeneral-regs-only 
            -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
            -fno-omit-frame-pointer -ffile-prefix-map=$(CURDIR)=.
 CORE    := $(ROOT) -mcmodel=kernel -D__CORE__
-HOST    := -Itests/support/host $(COMMON) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+HOST    := -Itests/support/host $(COMMON) -DDEBUG -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 LINK    := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
 find     = $(sort $(shell find $(1) -name '$(2)' 2>/dev/null))
@@ -24,7 +24,7 @@ SUP_SRC  := $(sort $(SUP_SRC))
 
 # Pure code: compiled a second time for the host, under sanitizers, for unit tests and fuzzing.
 # Core files that touch the processor get tests/support/host's headers in place of their own.
-CORE_PURE := $(wildcard core/boot/boot_info.c core/cpu/timer.c core/cpu/tlb.c core/mem/audit.c core/mem/frames.c core/mem/heap.c \
+CORE_PURE := $(wildcard core/boot/boot_info.c core/cpu/lock.c core/cpu/timer.c core/cpu/tlb.c core/mem/audit.c core/mem/frames.c core/mem/heap.c \
               core/mem/paging.c core/sched/queue.c core/sched/sched.c core/svm/insn_len.c core/svm/permission.c core/sys/elf.c \
               core/sys/process.c core/sys/syscall.c core/sys/vm_sys.c core/trace/log_limit.c \
               core/virt/cpuid.c core/virt/engine.c core/virt/events.c core/virt/guest_fetch.c core/virt/lapic.c \
@@ -39,7 +39,7 @@ objs     = $(patsubst %,$(B)/$(1)/%.o,$(2))
 # Host programs have no core and no ring 3 to say what a failed assert() does.
 PURE_SRC += $(wildcard tests/support/*.c)
 
-all: $(B)/core.elf $(B)/vmm.elf $(B)/supervisor.elf $(B)/ringfence-image
+all: $(B)/core.elf $(B)/core-debug.elf $(B)/vmm.elf $(B)/supervisor.elf $(B)/ringfence-image
 
 $(B)/vmm.elf: $(call objs,ring3,$(VMM_SRC)) lib/ring3/ring3.ld
 	$(Q)$(CC) $(LINK) -Wl,-T,lib/ring3/ring3.ld -o $@ $(filter %.o,$^)
@@ -49,9 +49,6 @@ $(B)/ringfence-image: $(call find,tools,ringfence-image*.[ch]) lib/abi/manifest.
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -MMD -MP,$(COMMON)) -D_GNU_SOURCE -O1 -o $@ $(filter-out lib/base/string.c lib/ring3/%,$(filter %.c,$^)) -lyaml
 
-$(B)/core/%.o: % Makefile
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CORE) -c -o $@ $<
 $(B)/ring3/%.o: % Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ROOT) -c -o $@ $<

@@ -188,7 +188,7 @@ void cpu_init(struct cpu *cpu)
 	timer_queue_init(&cpu->timers);
 	timer_init(&cpu->slice, NULL);
 	timer_init(&cpu->nudge, NULL);
-	cpu->queue.floor = QUEUE_FLOOR_FIRST;
+	cpu->queue = RUN_QUEUE_EMPTY;
 	cpu->spent = &cpu->info.idle_tsc;
 	cpu->booked = rdtsc();
 }

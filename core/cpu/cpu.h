@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/cpu/frame.h"
+#include "core/cpu/lock.h"
 #include "core/cpu/offsets.h"
 #include "core/cpu/timer.h"
 #include "core/sched/queue.h"
@@ -34,7 +35,8 @@ struct cpu {
 	struct tss *tss;
 	void *virt; /* the vendor back end's per-CPU data */
 	u64 gdt[8];
-	struct cpu_info info; /* own */
+	struct cpu_info info;	   /* own */
+	u8 locks_held[LOCK_RANKS]; /* own; debug builds */
 	u64 *spent,
 		booked; /* own: what time is spent on now, and the TSC up to which it is booked */
 };

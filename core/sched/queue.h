@@ -22,6 +22,9 @@ struct run_queue {
 	bool throttled; /* some are not taken only because of a cap */
 };
 
+#define RUN_QUEUE_EMPTY \
+	((struct run_queue){ .lock = SPINLOCK(LOCK_QUEUE), .floor = QUEUE_FLOOR_FIRST })
+
 /* A thread that becomes ready. One whose VM is paused is ready and in no queue. */
 void queue_add(struct run_queue *queue, struct thread *thread);
 void queue_remove(struct run_queue *queue, const struct thread *thread);

@@ -15,5 +15,7 @@ struct share {
 };
 
 /* The supervisor's: first where the serial port's interrupts come. */
-#define SHARE_SUPERVISOR \
-	((struct share){ .weight = 4 * MANIFEST_WEIGHT_DEFAULT, .allowed = BIT64(0) })
+#define SHARE_SUPERVISOR                                        \
+	((struct share){ .weight = 4 * MANIFEST_WEIGHT_DEFAULT, \
+			 .allowed = BIT64(0),                   \
+			 .lock = SPINLOCK(LOCK_SHARE) })

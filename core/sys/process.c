@@ -17,7 +17,7 @@
 
 extern u64 core_pml4[512];
 
-struct spinlock system_lock;
+struct spinlock system_lock = SPINLOCK(LOCK_SYSTEM);
 
 static struct process *processes[PROCESS_MAX];
 

@@ -168,7 +168,8 @@ enum err vm_create(const struct vm_request *r, u32 *number)
 	vm->process->vm = vm;
 	vm->process->share = (struct share){ .weight = r->weight,
 					     .cap_percent = r->cap_percent,
-					     .allowed = r->cpus_allowed };
+					     .allowed = r->cpus_allowed,
+					     .lock = SPINLOCK(LOCK_SHARE) };
 	vms[*number] = vm;
 	err = vm_build(vm, r);
 	return err && vm_destroy(vm) ? ERR_AGAIN : err;

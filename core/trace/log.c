@@ -8,8 +8,8 @@
 #define LOG_LINE_BYTES 256
 #define LOG_RING_BYTES (16 * KIB)
 
-struct spinlock log_lock; /* guards the ring, the screen and the serial port */
-bool log_unlocked;	  /* while panicking: its holder may never come back */
+struct spinlock log_lock = SPINLOCK(LOCK_LOG); /* guards the ring, the screen and the serial port */
+bool log_unlocked;			       /* while panicking: its holder may never come back */
 
 static enum log_level log_limit = LOG_INFO;
 static char ring[LOG_RING_BYTES];

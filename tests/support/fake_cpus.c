@@ -25,7 +25,7 @@ static void cpu_reset(u32 index)
 			     .index = index,
 			     .apic_id = fake_apic_id(index),
 			     .online = true,
-			     .queue.floor = QUEUE_FLOOR_FIRST,
+			     .queue = RUN_QUEUE_EMPTY,
 			     .tss = &tss[index] };
 	cpu->spent = &cpu->info.idle_tsc;
 	cpu->booked = fake_insn.tsc;

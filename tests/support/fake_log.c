@@ -10,7 +10,7 @@
 #include "lib/base/format.h"
 
 struct fake_log fake_log;
-struct spinlock log_lock;
+struct spinlock log_lock = SPINLOCK(LOCK_LOG);
 bool log_unlocked, panicking;
 
 void log_at(enum log_level level, const char *format, ...)

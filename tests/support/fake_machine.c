@@ -293,3 +293,13 @@ void fake_machine_clear(void)
 	assert(owned_count(FRAME_CORE) + owned_count(FRAME_MODULE) + frames_available() ==
 	       frames_total());
 }
+
+void fake_locks_drop(void)
+{
+	system_lock.held = 0;
+	log_lock.held = 0;
+	for (u32 i = 0; i < cpu_count; i++) {
+		cpu_table[i]->queue.lock.held = 0;
+		memset(cpu_table[i]->locks_held, 0, sizeof(cpu_table[i]->locks_held));
+	}
+}

@@ -13,6 +13,8 @@ void fake_machine_start(u64 memory_bytes);
 MUST_USE enum err fake_machine_supervisor(void);
 /* Destroys every VM and the supervisor, then checks that nothing of them is left. */
 void fake_machine_clear(void);
+/* After a machine that ended within a system call: no lock is held. */
+void fake_locks_drop(void);
 /* Counts every page by owner and holds the sums against what the core says. */
 void fake_machine_check(void);
 

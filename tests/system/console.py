@@ -16,6 +16,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
+PROGRAMS = {"core": "core-debug.elf", "supervisor": "supervisor.elf", "vmm": "vmm.elf"}
 OVMF = "/usr/share/ovmf/OVMF.fd"
 SCALE = float(os.environ.get("RINGFENCE_TIMEOUT_SCALE", "1"))
 
@@ -69,12 +70,13 @@ def write_manifest(folder, vms):
 def make_iso(folder, vms, core_cmdline="emulator-exit no-apic-virtualization"):
     """Bochs' virtual interrupts are nothing for an operating system, see docs/emulators.md.
 
-    Every test is one of the page tables, too: what leads where it must not stops the machine.
+    Every test is one of the page tables and of the order of locks, too: what leads where it must
+    not, or a lock out of its order, stops the machine.
     """
     iso = folder / "ringfence.iso"
     command = [BUILD / "ringfence-image", "--manifest", write_manifest(folder, vms), "--iso", iso]
-    for program in ("core", "supervisor", "vmm"):
-        command += [f"--{program}", BUILD / f"{program}.elf"]
+    for program, file in PROGRAMS.items():
+        command += [f"--{program}", BUILD / file]
     _call(*command, "--core-cmdline", f"{core_cmdline} audit".strip())
     return iso
 
@@ -257,8 +259,8 @@ def make_damaged_iso(folder, vms, name, change):
     _call(*command, "--output", files, "--core-cmdline", "emulator-exit")
     for file in files.iterdir():
         file.rename(boot / ("grub/grub.cfg" if file.name == "grub.cfg" else file.name))
-    for program in ("core", "supervisor", "vmm"):
-        shutil.copy(BUILD / f"{program}.elf", boot)
+    for program, file in PROGRAMS.items():
+        shutil.copy(BUILD / file, boot / f"{program}.elf")
     (damaged,) = root.rglob(name)
     damaged.write_bytes(change(damaged.read_bytes()))
     iso = folder / "damaged.iso"

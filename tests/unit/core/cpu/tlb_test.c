@@ -14,7 +14,7 @@
 
 #define CPUS 3
 
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_SYSTEM);
 static u32 waits, flushed[CPUS];
 
 static int fresh(void **state)

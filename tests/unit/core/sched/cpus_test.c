@@ -112,10 +112,12 @@ static int fresh(void **state)
 	in_ring3 = NULL;
 	memset(counters, 0, sizeof(counters));
 	for (u32 i = 0; i < THREADS; i++) {
-		process[i] = (struct process){ .number = i,
-					       .share = { .weight = 256, .allowed = ~0ULL },
-					       .space.root = HPA((i + 16) * PAGE_SIZE),
-					       .threads = { &thread[i] } };
+		process[i] = (struct process){
+			.number = i,
+			.share = { .weight = 256, .allowed = ~0ULL, .lock = SPINLOCK(LOCK_SHARE) },
+			.space.root = HPA((i + 16) * PAGE_SIZE),
+			.threads = { &thread[i] }
+		};
 		thread_init(&thread[i], &process[i], NULL, 0x400000, 0x7000, i);
 		vcpu[i] = (struct vcpu){ .thread = &thread[i], .counters = &counters[i] };
 		timer_init(&vcpu[i].timer, NULL);

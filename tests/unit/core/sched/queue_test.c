@@ -33,11 +33,13 @@ static int fresh(void **state)
 	(void)state;
 	fake_insn_reset();
 	for (u32 i = 0; i < CPUS; i++) {
-		queue[i] = (struct run_queue){ .floor = QUEUE_FLOOR_FIRST };
+		queue[i] = RUN_QUEUE_EMPTY;
 		now[i] = 10 * SECOND;
 	}
 	for (u32 i = 0; i < VMS; i++)
-		vm[i] = (struct process){ .share = { .weight = 256, .allowed = ~0ULL } };
+		vm[i] = (struct process){
+			.share = { .weight = 256, .allowed = ~0ULL, .lock = SPINLOCK(LOCK_SHARE) }
+		};
 	for (u32 i = 0; i < THREADS; i++)
 		thread[i] = (struct thread){ .process = &vm[i % VMS] };
 	memset(got, 0, sizeof(got));
