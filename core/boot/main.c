@@ -3,6 +3,7 @@
 #include "core/boot/boot_info.h"
 #include "core/boot/clock.h"
 #include "core/boot/machine.h"
+#include "core/boot/planted.h"
 #include "core/boot/screen.h"
 #include "core/boot/smp.h"
 #include "core/cpu/apic.h"
@@ -15,7 +16,6 @@
 #include "core/mem/layout.h"
 #include "core/sys/process.h"
 #include "core/trace/log.h"
-#include "core/trace/panic_test.h"
 #include "core/virt/backend.h"
 #include "lib/abi/layout.h"
 #include "lib/x86/registers.h"
@@ -113,7 +113,7 @@ void core_main(u32 magic, u64 info)
 		machine_off(MACHINE_REFUSED);
 	}
 	smp_start();
-	panic_test_plan();
+	planted_bug_arm();
 	log_info("%s root mode on, %lu us after reset; starting the supervisor", backend->name,
 		 rdtsc() * 1000 / tsc_khz);
 	supervisor_start();

@@ -3,6 +3,7 @@
 
 #include "core/boot/acpi.h"
 #include "core/boot/boot_info.h"
+#include "core/boot/planted.h"
 #include "core/boot/trampoline.h"
 #include "core/cpu/apic.h"
 #include "core/cpu/cpu.h"
@@ -19,6 +20,7 @@
 #define INIT_US	       10000
 #define STARTUP_US     200
 #define START_LIMIT_US 500000
+#define TSC_COMPARE_US 1000
 
 extern const u8 smp_trampoline[], smp_trampoline_end[];
 extern u64 core_pml4[], boot_pdpt_low[];
@@ -37,31 +39,67 @@ static void wait_us(u64 us)
 		cpu_relax();
 }
 
+/* What becomes of a processor that starts: whoever says so first is right. */
+static bool start_settle(struct cpu *cpu, enum cpu_start to)
+{
+	enum cpu_start from = CPU_STARTING;
+
+	return __atomic_compare_exchange_n(&cpu->start, &from, to, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Guests take the TSC for one clock, whatever processor they are on: neither may ever read less
+ * than the other has already said.
+ */
+static struct tsc_said {
+	u64 first, other;
+} tsc_said;
+
+static u64 tsc_behind(u64 *mine, const u64 *theirs)
+{
+	u64 said = __atomic_load_n(theirs, __ATOMIC_ACQUIRE);
+	u64 now = rdtsc();
+
+	cpu_relax();
+	__atomic_store_n(mine, now, __ATOMIC_RELEASE);
+	return said > now ? said - now : 0;
+}
+
 /* The first C of another processor; it stays here for ever. */
 void smp_main(struct cpu *cpu)
 {
+	u64 behind = 0;
+
 	wrmsr(MSR_IA32_GS_BASE, (u64)cpu);
 	cpu_init(cpu);
 	apic_init();
 	apic_timer_start();
-	if (backend->cpu_on(cpu)) {
-		log_error("processor %u: cannot enter root mode: left out", cpu->index);
-		halt_forever();
-	}
-	__atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);
-	sched_run();
+	planted_bad_start();
+	for (u64 end = rdtsc() + tsc_from_us(TSC_COMPARE_US); rdtsc() < end && !behind;)
+		behind = tsc_behind(&tsc_said.other, &tsc_said.first);
+	if (behind)
+		log_error("processor %u: its TSC is %lu behind the first's", cpu->index, behind);
+	else if (backend->cpu_on(cpu))
+		log_error("processor %u: cannot enter root mode", cpu->index);
+	else if (start_settle(cpu, CPU_ONLINE))
+		sched_run();
+	start_settle(cpu, CPU_LEFT_OUT);
+	halt_forever();
 }
 
-static bool wait_online(const struct cpu *cpu)
+static bool wait_online(struct cpu *cpu)
 {
 	u64 end = rdtsc() + tsc_from_us(START_LIMIT_US);
+	u64 ahead = 0;
 
-	while (!__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE)) {
-		if (rdtsc() >= end)
-			return false;
-		cpu_relax();
-	}
-	return true;
+	while (__atomic_load_n(&cpu->start, __ATOMIC_ACQUIRE) == CPU_STARTING && rdtsc() < end &&
+	       !ahead)
+		ahead = tsc_behind(&tsc_said.first, &tsc_said.other);
+	start_settle(cpu, CPU_LEFT_OUT);
+	if (ahead)
+		log_error("processor %u: its TSC is %lu ahead of the first's", cpu->index, ahead);
+	return cpu->start == CPU_ONLINE;
 }
 
 static bool cpu_start(u32 apic_id)
@@ -75,6 +113,7 @@ static bool cpu_start(u32 apic_id)
 	cpu->index = cpu_count;
 	cpu->apic_id = apic_id;
 	smp_stack_top = (u64)stack + STACK_BYTES;
+	tsc_said = (struct tsc_said){ 0 };
 	smp_next = cpu;
 	apic_send(apic_id, APIC_INIT, 0);
 	wait_us(INIT_US);
@@ -84,6 +123,8 @@ static bool cpu_start(u32 apic_id)
 		apic_send(apic_id, APIC_STARTUP, TRAMPOLINE / PAGE_SIZE);
 	if (!wait_online(cpu)) {
 		smp_next = NULL;
+		apic_send(apic_id, APIC_INIT,
+			  0); /* it must not come later, nor see a panic's NMI */
 		return false;
 	}
 	cpu_table[cpu_count++] = cpu;

@@ -15,6 +15,8 @@
 struct thread;
 struct vcpu;
 
+enum cpu_start { CPU_STARTING, CPU_ONLINE, CPU_LEFT_OUT };
+
 struct cpu {
 	struct cpu *self;	/* GS:0 */
 	u64 loop_rsp;		/* this CPU's stack while ring 3 runs (trap.S) */
@@ -24,7 +26,7 @@ struct cpu {
 	u32 apic_id;		/* own, set once */
 	struct thread *current; /* own: the thread that has this processor, NULL when idle */
 	struct vcpu *resident;	/* own: whose FPU, debug registers and XCR0 are loaded, or NULL */
-	bool online;		/* set by itself, when it can run threads */
+	enum cpu_start start;	/* it goes online by itself; who starts it may leave it out first */
 	bool resched;		/* own: leave the current thread at the next chance */
 	bool yields;		/* own: others first */
 	struct run_queue queue; /* others put threads into it */

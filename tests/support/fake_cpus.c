@@ -24,7 +24,7 @@ static void cpu_reset(u32 index)
 	*cpu = (struct cpu){ .self = cpu,
 			     .index = index,
 			     .apic_id = fake_apic_id(index),
-			     .online = true,
+			     .start = CPU_ONLINE,
 			     .queue = RUN_QUEUE_EMPTY,
 			     .tss = &tss[index] };
 	cpu->spent = &cpu->info.idle_tsc;

@@ -5,7 +5,7 @@ import pytest
 
 import console
 import session
-from console import vm
+from console import tiny_vm, vm
 
 # Busy for a while in a process of its own: long enough for several time slices.
 WORK = "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done"
@@ -64,3 +64,23 @@ def test_processors_in_bochs(ringfence):
     machine.boot_to_shell()
     check_processors(machine, 2)
     session.power_off(machine)
+
+
+def start_badly(boot_iso, folder, word, **on):
+    """Boots two processors of which one is not taken; what the core said of it."""
+    iso = console.make_iso(folder, [tiny_vm(folder, "TRIPLE_FAULT")], f"emulator-exit {word}")
+    machine = boot_iso(iso, cpus=2, **on)
+    machine.ends(console.VM_FAILED, console.BOOT_SECONDS)
+    assert "1 of 2 processors started" in machine.log
+    assert "the processor with APIC id 1 did not start: left out" in machine.log
+    return machine.log
+
+
+def test_a_processor_that_comes_late_is_left_out(boot_iso, tmp_path):
+    start_badly(boot_iso, tmp_path, "late-processor-test")
+
+
+@pytest.mark.parametrize("word", ["ahead", "behind"])
+def test_a_processor_with_another_clock_is_left_out(boot_iso, tmp_path, word):
+    log = start_badly(boot_iso, tmp_path, f"tsc-{word}-test", kind=console.Bochs)
+    assert re.search(rf"processor 1: its TSC is \d+ {word}", log)

@@ -1,5 +1,9 @@
-/* Each bug runs from a timer's interrupt, so that its backtrace shows what it interrupted. */
-#include "core/trace/panic_test.h"
+/*
+ * Bugs of the core, planted by words on its command line to see that they are reported well; linked
+ * into the debug build only. Each runs from a timer's interrupt, so that its backtrace shows what
+ * it interrupted.
+ */
+#include "core/boot/planted.h"
 
 #include "core/boot/boot_info.h"
 #include "core/cpu/apic.h"
@@ -10,8 +14,10 @@
 #include "core/sys/process.h"
 #include "core/trace/log.h"
 #include "lib/base/assert.h"
+#include "lib/x86/registers.h"
 
 #define DELAY_US 200000
+#define LATE_US	 1000000
 
 extern u8 core_text_start[];
 
@@ -53,7 +59,7 @@ static void plant_leak(struct timer *timer)
 		panic("no memory to plant a leak");
 }
 
-void panic_test_plan(void)
+void planted_bug_arm(void)
 {
 	static const struct {
 		const char *option;
@@ -72,4 +78,22 @@ void panic_test_plan(void)
 		timer_set(&timer, rdtsc() + tsc_from_us(DELAY_US));
 		return;
 	}
+}
+
+static void wait_late(void)
+{
+	u64 end = rdtsc() + tsc_from_us(LATE_US);
+
+	while (rdtsc() < end)
+		cpu_relax();
+}
+
+void planted_bad_start(void)
+{
+	if (boot_option("late-processor-test"))
+		wait_late();
+	if (boot_option("tsc-behind-test"))
+		wrmsr(MSR_IA32_TSC, rdtsc() - tsc_from_us(LATE_US));
+	if (boot_option("tsc-ahead-test"))
+		wrmsr(MSR_IA32_TSC, rdtsc() + tsc_from_us(LATE_US));
 }
