@@ -8,6 +8,15 @@ import pytest
 import console
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes a minute, and is begun early")
+
+
+def pytest_collection_modifyitems(items):
+    """None of the long ones is left over for one worker at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def log_paths(name):
     """Makes one path of a log file after the other."""
     folder = console.BUILD / "test" / "system"

@@ -159,7 +159,10 @@ class Machine:
             self._fail(f"the machine ended with status {got}, expected {status}")
 
     def close(self):
-        self._child.close(force=True)
+        try:
+            self._child.close(force=True)
+        except pexpect.ExceptionPexpect:  # killed, but a large one takes its time to end
+            self._child.wait()
         self._log.close()
 
 

@@ -41,16 +41,17 @@ def test_at_the_shell(ringfence, does):
     session.power_off(machine)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
-    "name, kernel, firmware, does",
+    "name, kernel, does",
     [
-        ("bochs-intel", "amd64", "bios", session.interrupt_a_command),
-        ("bochs-amd", "cloud", "uefi", session.reboot),
+        ("bochs-intel", "amd64", session.interrupt_a_command),
+        ("bochs-amd", "cloud", session.reboot),
     ],
 )
-def test_at_the_shell_in_bochs(ringfence, name, kernel, firmware, does):
+def test_at_the_shell_in_bochs(ringfence, name, kernel, does):
     """Everything in one boot, because one takes most of a minute."""
-    machine = ringfence(vm(kernel=kernel), firmware=firmware, **console.MACHINES[name])
+    machine = ringfence(vm(kernel=kernel), **console.MACHINES[name])
     machine.boot_to_shell()
     session.check_calibration(machine, console.Bochs.MHZ)
     session.compare_clocks(machine)

@@ -82,6 +82,7 @@ def test_acpi(shell):
     assert re.search(r"^ *9: .*acpi", shell.run("cat /proc/interrupts"), re.M)
 
 
+@pytest.mark.long
 def test_reboot_by_each_way_that_a_pc_has(ringfence):
     machine = ringfence(vm())
     for way in ("acpi", "pci", "kbd"):

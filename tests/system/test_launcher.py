@@ -109,6 +109,7 @@ def terminal(*arguments):
     return child
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "arguments, patience",
     [pytest.param([], 1, id="amd"), pytest.param(["--machine", "intel"], Bochs.patience, id="intel")],
