@@ -33,11 +33,12 @@ def test_end_of_a_vm_is_reported_with_its_exits(ringfence):
     assert "all VMs ended" in report[1]
 
 
-@pytest.mark.parametrize("does", [session.interrupt_a_command, session.paste, session.reboot])
-def test_at_the_shell(ringfence, does):
+def test_at_the_shell(ringfence):
     machine = ringfence(vm())
     machine.boot_to_shell()
-    does(machine)
+    session.interrupt_a_command(machine)
+    session.paste(machine)
+    session.reboot(machine)
     session.power_off(machine)
 
 
