@@ -114,8 +114,8 @@ static void others_first(void)
  */
 static void vmm_lock(struct vmm *v, u64 index)
 {
-	if (__atomic_load_n(&v->holder, __ATOMIC_RELAXED) == index &&
-	    __atomic_load_n(&v->waiters, __ATOMIC_RELAXED) > 0)
+	if (__atomic_load_n(&v->waiters, __ATOMIC_RELAXED) > 0 &&
+	    __atomic_load_n(&v->holder, __ATOMIC_RELAXED) == index)
 		others_first();
 	if (__atomic_exchange_n(&v->lock, 1, __ATOMIC_ACQUIRE) != 0) {
 		__atomic_fetch_add(&v->waiters, 1, __ATOMIC_RELAXED);

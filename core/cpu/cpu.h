@@ -39,8 +39,9 @@ struct cpu {
 	u64 gdt[8];
 	struct cpu_info info;	   /* own */
 	u8 locks_held[LOCK_RANKS]; /* own; debug builds */
-	u64 *spent,
-		booked; /* own: what time is spent on now, and the TSC up to which it is booked */
+	u64 *spent;		   /* own: what time is spent on now */
+	u64 booked;		   /* own: the TSC up to which it is booked there */
+	u64 charged;		   /* own: up to which the current thread has paid for it */
 };
 
 static_assert(offsetof(struct cpu, self) == CPU_SELF, "trap.S");
@@ -54,6 +55,16 @@ static inline struct cpu *this_cpu(void)
 
 	__asm__("movq %%gs:0, %0" : "=r"(cpu));
 	return cpu;
+}
+
+/* Books the time since the last call on what it was spent on; the TSC now. */
+static inline u64 cpu_book(struct cpu *cpu)
+{
+	u64 now = rdtsc();
+
+	*cpu->spent += now - cpu->booked;
+	cpu->booked = now;
+	return now;
 }
 
 /* No CPU has old translations of the core's own half any more. */

@@ -45,15 +45,14 @@ static void slice_start(struct cpu *cpu, u64 now)
 	slice_end_at(cpu, left == ~0ULL ? TIMER_NEVER : now + left);
 }
 
-/* Books the time since the last call, on this CPU, on what it was spent on. */
+/* Books the time since the last call, and charges it to the current thread's VM. */
 static u64 time_book(struct cpu *cpu)
 {
-	u64 now = rdtsc();
+	u64 now = cpu_book(cpu);
 
-	*cpu->spent += now - cpu->booked;
 	if (cpu->current)
-		share_charge(cpu->current, now - cpu->booked, now);
-	cpu->booked = now;
+		share_charge(cpu->current, now - cpu->charged, now);
+	cpu->charged = now;
 	return now;
 }
 
@@ -423,13 +422,11 @@ static struct thread *next_wait(struct cpu *cpu, const struct thread *yields)
 	}
 }
 
-/* The thread that has this CPU, from now on or still. */
+/* Another thread gets this CPU, or once more the one that had it. */
 static struct thread *pick(struct cpu *cpu)
 {
 	struct thread *thread = cpu->current, *yields = cpu->yields ? thread : NULL;
 
-	if (thread && !cpu->resched)
-		return thread;
 	time_book(cpu);
 	cpu->spent = &cpu->info.idle_tsc;
 	cpu->resched = cpu->yields = false;
@@ -475,8 +472,10 @@ void sched_run(void)
 
 	cpu->booked = rdtsc(); /* what came before was nobody's */
 	for (;;) {
-		struct thread *thread = pick(cpu);
+		struct thread *thread = cpu->current;
 
+		if (!thread || cpu->resched)
+			thread = pick(cpu);
 		if (thread->in_guest) {
 			cpu->spent = &thread->vcpu->counters->run_tsc;
 			engine_run(thread->vcpu);
@@ -484,7 +483,7 @@ void sched_run(void)
 			cpu->spent = thread->vcpu ? &thread->vcpu->counters->vmm_tsc
 						  : &cpu->info.supervisor_tsc;
 			run_ring3(thread);
+			cpu_book(cpu);
 		}
-		time_book(cpu);
 	}
 }

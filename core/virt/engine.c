@@ -289,7 +289,7 @@ static bool run_is_over(struct vcpu *v)
 void engine_run(struct vcpu *v)
 {
 	struct cpu *cpu = this_cpu();
-	u32 left = (u32)rdtsc(); /* since when the core runs and not the guest; never for long */
+	u32 left = (u32)cpu->booked; /* the core runs since then, not the guest; never for long */
 
 	resident_load(v);
 	while (!cpu->resched && !(v->events && run_is_over(v))) {
@@ -311,7 +311,7 @@ void engine_run(struct vcpu *v)
 			break;
 		}
 	}
-	v->counters->core_tsc += (u32)rdtsc() - left;
+	v->counters->core_tsc += (u32)cpu_book(cpu) - left;
 }
 
 static void rflags_arith_set(struct vcpu *v, u64 rflags)
