@@ -1,11 +1,15 @@
-# The guest that measures what exits cost, made of the micro guests' library like them.
+# The guests that measure what exits cost, made of the micro guests' library like them.
 BENCH_SRC := $(wildcard tests/bench/guest/*.[cS]) $(call find,tests/micro/lib,*.[cS]) \
              lib/base/string.c lib/base/format.c
 
-$(B)/micro/bench.elf64: $(call objs,micro,$(BENCH_SRC)) tests/micro/lib/micro.ld
+BENCH_SMP_SRC := $(filter-out %/guest/main.c,$(BENCH_SRC)) $(wildcard tests/bench/smp/*.c)
+
+$(B)/micro/bench.elf64: $(call objs,micro,$(BENCH_SRC))
+$(B)/micro/bench-smp.elf64: $(call objs,micro,$(BENCH_SMP_SRC))
+$(B)/micro/bench.elf64 $(B)/micro/bench-smp.elf64: tests/micro/lib/micro.ld
 	$(CC) $(LINK) -Wl,-T,tests/micro/lib/micro.ld -Wl,--no-warn-rwx-segments -o $@ $(filter %.o,$^)
 
-bench: $(B)/tests/micro/bench.elf $(B)/tests/bench/init $(B)/tests/bench/loader.elf
+bench: $(B)/tests/micro/bench.elf $(B)/tests/micro/bench-smp.elf $(B)/tests/bench/init $(B)/tests/bench/loader.elf
 .PHONY: bench
 
 # The first process of the measured boots: an ordinary Linux program without a C library.

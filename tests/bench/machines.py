@@ -1,7 +1,8 @@
 """The emulated machines of the measurements, what they start, and one run of each.
 
 QEMU emulates AMD-V and counts instructions (-icount shift=0: one is one nanosecond and one tick of the
-TSC); Bochs emulates VT-x and counts them by nature (one is one tick).
+TSC); Bochs emulates both vendors' and counts them by nature (one is one tick; of several processors
+that take turns, one of each).
 """
 import os
 import pathlib
@@ -19,7 +20,12 @@ QEMU = "qemu-system-x86_64 -accel tcg -cpu EPYC -machine q35 -m {memory} -displa
 QEMU += " -no-reboot -monitor none -device isa-debug-exit,iobase=0xf4,iosize=1"
 QEMU += " -rtc base=2026-01-01,clock=vm -seed 1 -serial file:{console}"
 COUNTED = " -icount shift=0,sleep=off"
-BOCHS = "tools/bochs-machine --cpu broadwell_ult --memory {memory} --clock instructions"
+
+
+def bochs(model="broadwell_ult", cpus=1):
+    return (f"tools/bochs-machine --cpu {model} --cpus {cpus} --clock instructions "
+            "--memory {memory}")
+
 
 TICKS_PER_US = {"qemu": 1000, "bochs": 50}
 CMDLINE = "console=ttyS0 quiet"
@@ -57,12 +63,14 @@ def call(*command, **options):
 # loader for what is counted there: a CD's answers come when the host likes.
 
 
-def write_manifest(folder, name, kernel, memory, initrd=None):
-    lines = [f"name: {name}", f"kernel: {kernel}", f"memory: {memory}M", "test-exit: true"]
-    if initrd:
-        lines += [f"initrd: {initrd}", f"cmdline: {CMDLINE}"]
-    manifest = folder / f"{name}.yaml"
-    manifest.write_text("vms:\n  - " + "\n    ".join(lines) + "\n", encoding="utf-8")
+def write_manifest(folder, *vms):
+    """Each VM is the values of its keys."""
+    lines = ["vms:"]
+    for vm in vms:
+        words = [f"{key}: {value}" for key, value in {**vm, "test-exit": "true"}.items()]
+        lines.append("  - " + "\n    ".join(words))
+    manifest = folder / "manifest.yaml"
+    manifest.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return manifest
 
 

@@ -25,14 +25,6 @@ const char micro_name[] = "bench";
 
 #define DEADLINE_NEVER (~0ULL >> 1)
 
-static u64 stamp(void)
-{
-	u64 now;
-
-	asm volatile("rdtsc; shlq $32, %%rdx; orq %%rdx, %%rax" : "=a"(now)::"rdx", "memory");
-	return now;
-}
-
 static u64 empty_sample(void)
 {
 	u64 start = stamp();
@@ -200,15 +192,6 @@ static u64 fresh_page_sample(void)
 /* --- Interrupts
  * ---------------------------------------------------------------------------------*/
 
-static void vector_set(const u8 *handler)
-{
-	u64 entry = (u64)handler;
-
-	idt[V_BENCH].offset_low = (u16)entry;
-	idt[V_BENCH].offset_middle = (u16)(entry >> 16);
-	idt[V_BENCH].offset_high = (u32)(entry >> 32);
-}
-
 /* In xAPIC mode: an end of interrupt when none is in service. */
 static u64 eoi_xapic_sample(void)
 {
@@ -223,7 +206,7 @@ static u64 self_ipi_xapic_sample(void)
 {
 	u64 start;
 
-	vector_set(handler_xapic);
+	vector_set(V_BENCH, handler_xapic);
 	handler_stamp = 0;
 	irq_enable();
 	start = stamp();
@@ -239,7 +222,7 @@ static u64 self_ipi_x2apic_sample(void)
 {
 	u64 start;
 
-	vector_set(handler_x2apic);
+	vector_set(V_BENCH, handler_x2apic);
 	handler_stamp = 0;
 	irq_enable();
 	start = stamp();
@@ -256,7 +239,7 @@ static u64 window_sample(void)
 {
 	u64 start;
 
-	vector_set(handler_x2apic);
+	vector_set(V_BENCH, handler_x2apic);
 	handler_stamp = 0;
 	wrmsr(MSR_X2APIC_SELF_IPI, V_BENCH);
 	start = stamp();
@@ -284,7 +267,7 @@ static u64 timer_start(void)
 {
 	u64 deadline;
 
-	vector_set(handler_x2apic);
+	vector_set(V_BENCH, handler_x2apic);
 	handler_stamp = 0;
 	lapic_write(LAPIC_LVT_TIMER, LVT_DEADLINE | V_BENCH);
 	deadline = stamp() + TIMER_TICKS;
