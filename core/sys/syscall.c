@@ -357,6 +357,8 @@ static u64 sys_cpu_info(struct thread *t, u64 index, u64 out, u64 c)
 		return ERR_NOT_FOUND;
 	info = cpu_table[index]->info;
 	info.apic_id = cpu_table[index]->apic_id;
+	if (!cpu_table[index]->current) /* it books that when it wakes */
+		info.idle_tsc += rdtsc() - cpu_table[index]->booked;
 	return user_write(t->process, out, &info, sizeof(info)) ? ERR_OK : ERR_FAULT;
 }
 

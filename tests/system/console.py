@@ -195,18 +195,28 @@ class Qemu(Machine):
     def with_cd(cls, log, iso, **options):
         return cls(log, ["-cdrom", iso], **options)
 
-    def press_power_button(self):
-        """Of the machine itself."""
+    def _command(self, name, **arguments):
+        """One command of QEMU's own monitor, and what it returns."""
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.settimeout(REPLY_SECONDS * SCALE)
             monitor.connect(self._monitor)
             with monitor.makefile("rw", encoding="utf-8") as lines:
                 assert "QMP" in json.loads(lines.readline())
-                for command in ("qmp_capabilities", "system_powerdown"):
-                    lines.write(json.dumps({"execute": command}) + "\n")
+                for request in ({"execute": "qmp_capabilities"},
+                                {"execute": name, "arguments": arguments}):
+                    lines.write(json.dumps(request) + "\n")
                     lines.flush()
                     replies = (json.loads(line) for line in lines)
-                    assert "return" in next(reply for reply in replies if "event" not in reply)
+                    reply = next(reply for reply in replies if "event" not in reply)
+                return reply["return"]
+
+    def press_power_button(self):
+        """Of the machine itself."""
+        self._command("system_powerdown")
+
+    def monitor(self, line):
+        """What QEMU itself says about the machine."""
+        return self._command("human-monitor-command", **{"command-line": line})
 
     def close(self):
         super().close()

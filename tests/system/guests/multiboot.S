@@ -53,6 +53,19 @@ impostor_text:
 	mov $10000, %ecx
 2:	loop 2b
 	jmp 1b
+#elif defined(GUEST_SLEEP)
+	/* Waits for interrupts, of which none comes. */
+	mov $asleep_text, %esi
+	mov $0x3f8, %dx
+1:	lodsb
+	out %al, %dx
+	cmpb $'\n', %al
+	jne 1b
+2:	sti
+	hlt
+	jmp 2b
+asleep_text:
+	.ascii "asleep\r\n"
 #elif defined(GUEST_COUNT)
 	/* Counts on the console, a line now and then; and shows what is typed. */
 	sti /* Bochs' AMD processors would keep the host's out too; no device interrupts here */

@@ -328,6 +328,20 @@ static void processors(void **state)
 	assert_int_equal(sup(SYSCALL_cpu_info, ~0ULL, DATA), ERR_NOT_FOUND);
 }
 
+/* It has booked nothing since then. */
+static void a_processor_that_sleeps(void **state)
+{
+	struct cpu_info *info = memory_of(supervisor, DATA, sizeof(*info));
+	struct cpu other = { .info.idle_tsc = 777, .booked = fake_insn.tsc - 1000 };
+
+	(void)state;
+	cpu_table[cpu_count++] = &other;
+	assert_int_equal(sup(SYSCALL_cpu_info, 1, DATA), ERR_OK);
+	cpu_count--;
+	assert_int_equal(info->idle_tsc, 1777);
+	assert_int_equal(other.info.idle_tsc, 777);
+}
+
 static void machine_facts(void **state)
 {
 	const struct machine_info *info = memory_of(supervisor, DATA, sizeof(*info));
@@ -644,6 +658,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pausing, fresh, clear),
 		cmocka_unit_test_setup_teardown(reading_the_log, fresh, clear),
 		cmocka_unit_test_setup_teardown(processors, fresh, clear),
+		cmocka_unit_test_setup_teardown(a_processor_that_sleeps, fresh, clear),
 		cmocka_unit_test_setup_teardown(machine_facts, fresh, clear),
 		cmocka_unit_test_setup_teardown(switching_off, fresh, clear),
 		cmocka_unit_test_setup_teardown(log_lines_are_cleaned, fresh, clear),
