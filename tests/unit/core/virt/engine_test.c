@@ -512,13 +512,15 @@ static void the_8259_is_acknowledged_by_the_vmm(void **state)
 	assert_true(vcpu.events);
 }
 
+#define LONG_IN_GUEST 5000000000 /* more than a stay in the core can last */
+
 static void spend_in_guest(struct vcpu *v)
 {
-	fake_insn.tsc += 5000000000; /* more than a stay in the core can last */
+	fake_insn.tsc += LONG_IN_GUEST;
 	run_once(v);
 }
 
-/* Also when half of the TSC overflows in between. */
+/* Since the scheduler last booked; also when half of the TSC overflows in between. */
 static void time_in_the_core_is_counted(void **state)
 {
 	static const u64 start[] = { 1000, 0xffffff80, 0xffffffff };
@@ -528,11 +530,15 @@ static void time_in_the_core_is_counted(void **state)
 		fresh(NULL);
 		fake_insn.tsc = start[i];
 		fake_insn.tsc_step = 100;
+		boot_cpu.booked = rdtsc();
+		boot_cpu.spent = &counters.run_tsc;
 		fake_backend.on_run = spend_in_guest;
 		run(VM_EXIT_IO);
 		assert_int_equal(runs, 1);
 		assert_in_range(counters.core_tsc, 200, 1000);
-		assert_int_equal(counters.run_tsc, 0); /* the scheduler's */
+		assert_in_range(counters.run_tsc - counters.core_tsc, LONG_IN_GUEST,
+				LONG_IN_GUEST + 1000);
+		assert_int_equal(boot_cpu.booked, start[i] + counters.run_tsc);
 	}
 }
 
