@@ -324,8 +324,13 @@ void sched_notify(struct thread *thread, u64 bits)
 
 void sched_wake_guest(struct thread *thread)
 {
-	struct cpu *home = home_lock(thread);
+	struct cpu *home;
 
+	if (thread == this_cpu()->current) { /* only this CPU makes it anything else */
+		thread->woken = true;
+		return;
+	}
+	home = home_lock(thread);
 	if (thread->state == THREAD_BLOCKED && !thread->in_guest)
 		spin_unlock(&home->queue.lock);
 	else

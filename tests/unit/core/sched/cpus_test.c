@@ -279,6 +279,20 @@ static void waking_the_running_here_needs_no_kick(void **state)
 	assert_int_equal(fake_devices.kicks, 0);
 }
 
+static void waking_the_guest_that_runs_here(void **state)
+{
+	(void)state;
+	runs_on(0, 1);
+	fake_cpu_be(1);
+	sched_wake_guest(&thread[0]);
+	assert_int_equal(fake_devices.kicks, 0);
+	sched_block(&thread[0]); /* not while there is something to see */
+	no_lock_is_held();
+	assert_int_equal(thread[0].state, THREAD_RUNNING);
+	sched_block(&thread[0]);
+	assert_int_equal(thread[0].state, THREAD_BLOCKED);
+}
+
 static void waking_a_guest_elsewhere(void **state)
 {
 	(void)state;
@@ -701,6 +715,7 @@ int main(void)
 		cmocka_unit_test_setup(waking_preempts_at_home, fresh),
 		cmocka_unit_test_setup(waking_the_running_elsewhere, fresh),
 		cmocka_unit_test_setup(waking_the_running_here_needs_no_kick, fresh),
+		cmocka_unit_test_setup(waking_the_guest_that_runs_here, fresh),
 		cmocka_unit_test_setup(waking_a_guest_elsewhere, fresh),
 		cmocka_unit_test_setup(a_running_thread_is_ended_by_its_home, fresh),
 		cmocka_unit_test_setup(a_sleeping_thread_is_ended_by_its_home, fresh),

@@ -507,6 +507,29 @@ static void time_is_booked(void **state)
 	assert_int_equal(counters.run_tsc, 0);
 }
 
+/* Stays without a change of thread, of which the last ends its turn. */
+static void spend_again(u32 index)
+{
+	thread[index].frame.vector = VECTOR_SPURIOUS; /* at which nobody looks at the time */
+	fake_insn.tsc += 1000000;
+	boot_cpu.resched = ran_count == 3;
+}
+
+static void all_that_it_had_is_charged_once(void **state)
+{
+	const u64 charged = 3000000 * MANIFEST_WEIGHT_DEFAULT / process[0].share.weight;
+	u64 before;
+
+	(void)state;
+	sched_start(&thread[0]);
+	assert_int_equal(run(0), 1);
+	before = thread[0].vtime;
+	boot_cpu.charged = rdtsc();
+	in_ring3 = spend_again;
+	assert_int_equal(run(4), 1);
+	assert_in_range(thread[0].vtime - before, charged, charged + 10000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -533,6 +556,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_sleeper_stays_asleep_over_a_pause, fresh, clear),
 		cmocka_unit_test_setup_teardown(a_paused_thread_can_be_killed, fresh, clear),
 		cmocka_unit_test_setup_teardown(time_is_booked, fresh, clear),
+		cmocka_unit_test_setup_teardown(all_that_it_had_is_charged_once, fresh, clear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
