@@ -91,7 +91,7 @@ static void vm_end(struct supervisor *s, struct guest *g)
 	console_drain(s, g); /* what the guest said last comes before how it ended */
 	totals_take(g, &g->last);
 	g->life = VM_OFF;
-	vm_unmake(g->number);
+	vm_unmake(s, g->number);
 }
 
 static void end_handle(struct supervisor *s, struct guest *g, enum process_status status)

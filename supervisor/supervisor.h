@@ -113,9 +113,9 @@ void supervisor_power_off(struct supervisor *s);
 /* --- vm_make.c */
 
 /* Makes a VM of a guest and starts it. ERR_*: nothing is left behind. */
-MUST_USE enum err vm_make(const struct supervisor *s, struct guest *g);
+MUST_USE enum err vm_make(struct supervisor *s, struct guest *g);
 /* Ends what still runs of it, and gives its memory back. */
-void vm_unmake(u32 number);
+void vm_unmake(struct supervisor *s, u32 number);
 
 /* --- guest.c */
 

@@ -56,13 +56,13 @@ static void channel_fill(const struct supervisor *s, const struct guest *g, u64 
 }
 
 /* Its threads may be running on other processors, which have to let go of them first. */
-void vm_unmake(u32 number)
+void vm_unmake(struct supervisor *s, u32 number)
 {
 	while (syscall1(SYSCALL_vm_destroy, number) == ERR_AGAIN)
-		syscall1(SYSCALL_wait, 0);
+		s->notified |= syscall1(SYSCALL_wait, 0);
 }
 
-enum err vm_make(const struct supervisor *s, struct guest *g)
+enum err vm_make(struct supervisor *s, struct guest *g)
 {
 	struct vm_request request = {
 		.memory_bytes = g->config->memory_bytes,
@@ -93,6 +93,6 @@ enum err vm_make(const struct supervisor *s, struct guest *g)
 		err = (enum err)syscall1(SYSCALL_vm_start, g->number);
 	}
 	if (err)
-		vm_unmake(g->number);
+		vm_unmake(s, g->number);
 	return err;
 }

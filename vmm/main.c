@@ -108,7 +108,7 @@ static void others_first(void)
 }
 
 /*
- * One lock for the whole VMM. A thread that does not get it sleeps for a moment: the holder may be
+ * One lock for the whole VMM. A thread that does not get it ends its turn: the holder may be
  * waiting for this very processor. Who had it last lets those go first that have tried in vain: one
  * whose guest does nothing but touch devices has it nearly always when its turn ends.
  */

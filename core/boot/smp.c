@@ -59,8 +59,11 @@ static struct tsc_said {
 static u64 tsc_behind(u64 *mine, const u64 *theirs)
 {
 	u64 said = __atomic_load_n(theirs, __ATOMIC_ACQUIRE);
-	u64 now = rdtsc();
+	u64 now;
 
+	/* The clock is not read early: not before the other one's word is here. SDM, "RDTSC". */
+	__asm__ volatile("mfence; lfence" : : : "memory");
+	now = rdtsc();
 	cpu_relax();
 	__atomic_store_n(mine, now, __ATOMIC_RELEASE);
 	return said > now ? said - now : 0;

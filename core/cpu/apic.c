@@ -80,6 +80,9 @@ void apic_send(u32 apic_id, enum apic_message message, u8 vector)
 	u32 low = (u32)message | ICR_ASSERT | vector;
 
 	if (!xapic) {
+		/* This write does not wait for what the other one is to see. SDM, "MSR Access in
+		 * x2APIC Mode". */
+		__asm__ volatile("mfence; lfence" : : : "memory");
 		wrmsr(X2APIC_MSR(APIC_ICR), (u64)apic_id << 32 | low);
 		return;
 	}

@@ -9,6 +9,8 @@
 #define CREDIT_US 2000	/* that one who slept may be behind, so that it runs at once */
 #define MARGIN_US 1000	/* behind which nobody goes first before the slice ends */
 #define LOAD_UNIT 16
+/* Of virtual time, which wraps: nobody gets that far ahead. Who seems to be was away for long. */
+#define LEAD_MAX BIT64(48)
 
 static u64 period_ticks(void)
 {
@@ -32,6 +34,11 @@ u32 thread_load(const struct thread *thread)
 	const struct share *share = share_of(thread);
 
 	return share->weight * LOAD_UNIT / active_of(share);
+}
+
+static bool is_before(u64 vtime, u64 other)
+{
+	return (s64)(vtime - other) < 0;
 }
 
 static u64 budget(const struct share *share)
@@ -112,7 +119,8 @@ void queue_remove(struct run_queue *queue, const struct thread *thread)
 void queue_settle(struct run_queue *queue, const struct thread *current, u64 now)
 {
 	u64 credit = tsc_from_us(CREDIT_US);
-	u64 least = current ? current->vtime : ~0ULL;
+	const u64 nobody = queue->floor + LEAD_MAX;
+	u64 least = current ? current->vtime : nobody;
 	u32 load = current ? thread_load(current) : 0;
 
 	queue->throttled = false;
@@ -121,14 +129,14 @@ void queue_settle(struct run_queue *queue, const struct thread *current, u64 now
 		t->fresh |= t->throttled;
 		queue->throttled |= t->throttled;
 		load += t->throttled ? 0 : thread_load(t);
-		if (!t->fresh)
-			least = min_u64(least, t->vtime);
+		if (!t->fresh && is_before(t->vtime, least))
+			least = t->vtime;
 	}
 	queue->load = load;
-	if (least != ~0ULL && least > queue->floor)
+	if (least != nobody && is_before(queue->floor, least))
 		queue->floor = least;
 	for (struct thread *t = queue->first; t; t = t->next) {
-		if (t->fresh && t->vtime + credit < queue->floor)
+		if (t->fresh && t->vtime - (queue->floor - credit) > LEAD_MAX)
 			t->vtime = queue->floor - credit;
 		t->fresh = t->throttled;
 	}
@@ -155,7 +163,7 @@ struct thread *queue_take(struct run_queue *queue, const struct thread *yields, 
 		if (t->throttled)
 			continue;
 		if (!best || rank(t, yields) < rank(best, yields) ||
-		    (rank(t, yields) == rank(best, yields) && t->vtime < best->vtime))
+		    (rank(t, yields) == rank(best, yields) && is_before(t->vtime, best->vtime)))
 			best = t;
 	}
 	if (best)
@@ -166,7 +174,7 @@ struct thread *queue_take(struct run_queue *queue, const struct thread *yields, 
 bool queue_preempts(const struct run_queue *queue, const struct thread *current)
 {
 	for (const struct thread *t = queue->first; t; t = t->next) {
-		if (!t->throttled && t->vtime + tsc_from_us(MARGIN_US) < current->vtime)
+		if (!t->throttled && is_before(t->vtime + tsc_from_us(MARGIN_US), current->vtime))
 			return true;
 	}
 	return false;

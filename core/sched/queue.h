@@ -10,7 +10,7 @@
 struct thread;
 struct share;
 
-/* Where virtual time begins: far from zero, for threads can be behind. */
+/* Where virtual time begins. It wraps. */
 #define QUEUE_FLOOR_FIRST (1ULL << 40)
 
 struct run_queue {

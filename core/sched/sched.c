@@ -113,6 +113,7 @@ static void thread_move(struct thread *thread, struct cpu *to)
 	threads_count(this_cpu(), -1U);
 	threads_count(to, 1);
 	thread->vtime += to->queue.floor - this_cpu()->queue.floor;
+	thread->fresh = true; /* that floor is old when somebody computes there alone */
 	to->queue.load += thread_load(thread);
 	__atomic_store_n(&thread->home, to, __ATOMIC_RELEASE);
 	queue_add(&to->queue, thread);
@@ -439,6 +440,9 @@ static struct thread *pick(struct cpu *cpu)
 	if (thread) {
 		spin_lock(&cpu->queue.lock);
 		queue_settle(&cpu->queue, thread, cpu->booked);
+		/* Others of its VM go first in that VM's time only: two could yield for ever. */
+		if (queue_preempts(&cpu->queue, thread))
+			yields = NULL;
 		queue_add(&cpu->queue, thread);
 		spin_unlock(&cpu->queue.lock);
 	}

@@ -229,7 +229,8 @@ static void offer_decode(struct vcpu *v, const struct vmcb_control *c)
 			!(info & EVENT_VALID) || field_get(EVENT_TYPE, info) != EVENT_INTERRUPT;
 		v->events = true;
 	}
-	v->events |= svm_features.bochs; /* it may have overlooked it */
+	if (svm_features.bochs)
+		v->events = true; /* it may have overlooked it */
 }
 
 /* What is to enter again, the interrupt on offer, and the guest's NMI blocking. */

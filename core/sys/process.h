@@ -16,7 +16,7 @@ struct vm;
 
 /*
  * Guards what makes and ends processes and VMs: their tables, physical pages, the heap, the core's
- * page tables. Never taken while a guest runs or leaves.
+ * page tables; vCPUs without a thread. On a guest's way only when its local APIC changes its mode.
  */
 extern struct spinlock system_lock;
 

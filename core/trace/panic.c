@@ -21,6 +21,7 @@ extern u8 core_text_start[], core_text_end[];
 bool panicking;
 bool panicking;
 static u32 panics;
+static const struct cpu *panicker; /* NULL: nobody yet */
 
 /* A frame pointer that can be followed: further up the same stack. */
 static bool is_caller(u64 rbp, u64 rsp)
@@ -101,9 +102,15 @@ static void others_stop(void)
 
 static NORETURN void panic_stop(const struct frame *frame, const char *format, va_list args)
 {
+	const struct cpu *first = NULL;
 	u64 tsc = rdtsc();
 	char text[192];
 
+	/* A machine check comes to all at once: they must not stop each other. */
+	if (!__atomic_compare_exchange_n(&panicker, &first, this_cpu(), false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE) &&
+	    first != this_cpu())
+		halt_forever();
 	if (panics++ > 1)
 		halt_forever();
 	others_stop();

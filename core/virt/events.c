@@ -131,7 +131,8 @@ static void message_take(struct vcpu *v, const struct message *m)
 		vcpu_accept_interrupt(v, m->vector, m->level);
 		return;
 	case LAPIC_NMI:
-		v->nmi_pending |= !waits_for_startup(v);
+		if (!waits_for_startup(v))
+			v->nmi_pending = true;
 		break;
 	case LAPIC_INIT:
 		v->nmi_pending = false;
@@ -252,14 +253,13 @@ bool events_prepare(struct vcpu *v)
 	if (injected) {
 		backend->inject(v, event);
 		event->type = EVENT_NONE;
-		v->events = v->pending.type != EVENT_NONE;
 	}
 	if (v->nmi_pending && !injected && backend->nmi_window(v)) {
+		v->nmi_pending = false; /* first: one that comes from now on is another */
 		backend->inject(v, &(struct event){ .type = EVENT_NMI, .vector = EXC_NMI });
-		v->nmi_pending = false;
 		injected = true;
 	}
-	if (v->nmi_pending)
+	if (v->nmi_pending || v->pending.type != EVENT_NONE)
 		v->events = true;
 	return interrupt_decide(v, injected);
 }

@@ -6,8 +6,8 @@
 struct timer;
 struct vcpu;
 
-/* Before an entry, when vcpu->events said so, and is taken back. True: ask the VMM for the 8259's
- * vector first. */
+/* Before an entry, when vcpu->events said so, which is taken back already. True: ask the VMM for
+ * the 8259's vector first. */
 bool events_prepare(struct vcpu *vcpu);
 /* After an exit: what the guest took. */
 void events_collect(struct vcpu *vcpu);

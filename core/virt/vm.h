@@ -36,12 +36,14 @@ struct vcpu {
 	bool parked;	   /* waits for its start-up message */
 	int startup;	   /* the start-up message's page, -1: none since the last INIT */
 	bool triple_fault; /* an exception during a double fault's delivery */
-	bool events;	   /* anything here or in its thread changed: look before the next entry */
-	bool halted;	   /* waits in HLT */
-	bool offer_taken;  /* the guest took the interrupt that was offered */
-	int offered;	   /* the vector on offer, -1: none */
-	int extint;	   /* a vector of the 8259 that the VMM has acknowledged, -1: none */
-	int eoi_pending;   /* vector of a level interrupt whose end the VMM must hear, -1: none */
+	/* Anything here or in its thread changed: look before the next entry. Others set it at any
+	 * time: run_is_over() alone takes it back, before it looks. */
+	bool events;
+	bool halted;	  /* waits in HLT */
+	bool offer_taken; /* the guest took the interrupt that was offered */
+	int offered;	  /* the vector on offer, -1: none */
+	int extint;	  /* a vector of the 8259 that the VMM has acknowledged, -1: none */
+	int eoi_pending;  /* vector of a level interrupt whose end the VMM must hear, -1: none */
 
 	struct timer timer; /* the local APIC's */
 	u64 tsc_offset;	    /* guest TSC minus host TSC */

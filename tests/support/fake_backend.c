@@ -134,7 +134,7 @@ static void fake_tsc_offset_set(struct vcpu *v, u64 offset)
 
 static void fake_inject(struct vcpu *v, const struct event *event)
 {
-	(void)v;
+	called(FAKE_INJECT, v);
 	fake_backend.injected = *event;
 	fake_backend.inject_count++;
 }

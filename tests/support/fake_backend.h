@@ -4,7 +4,14 @@
 #include "core/virt/backend.h"
 
 /* Calls during which a test may want to do something, as another processor. */
-enum fake_call { FAKE_STATE_GET, FAKE_STATE_SET, FAKE_REGISTER_GET, FAKE_LEAVE, FAKE_OFFER };
+enum fake_call {
+	FAKE_STATE_GET,
+	FAKE_STATE_SET,
+	FAKE_REGISTER_GET,
+	FAKE_LEAVE,
+	FAKE_OFFER,
+	FAKE_INJECT
+};
 
 struct fake_backend {
 	/* What it answers. */

@@ -237,6 +237,8 @@ u64 syscall3(enum syscall_number number, u64 a, u64 b, u64 c)
 	case SYSCALL_vm_status:
 		return vm_of(a)->status;
 	case SYSCALL_vm_destroy:
+		if (fake_root.busy > 0 && fake_root.busy--)
+			return ERR_AGAIN;
 		return sys_vm_destroy(a);
 	case SYSCALL_vm_pause:
 		vm_of(a)->paused = b != 0;

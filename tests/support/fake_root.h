@@ -29,6 +29,7 @@ struct fake_root {
 	u32 put_room;  /* bytes that the transmitter takes before it must be waited for; 0: all */
 	u32 put_taken; /* since then */
 	struct fake_root_vm vm[FAKE_ROOT_VMS];
+	u32 busy;		     /* times that vm_destroy() has to wait for other processors */
 	u64 made;		     /* VMs ever */
 	char output[FAKE_ROOT_TEXT]; /* of the serial port */
 	u32 output_bytes;

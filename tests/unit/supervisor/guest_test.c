@@ -210,6 +210,20 @@ static void the_machines_power_button(void **state)
 	}
 }
 
+/* While other processors let go of a VM, what happens elsewhere is kept for later. */
+static void what_comes_during_an_end_is_not_lost(void **state)
+{
+	(void)state;
+	start(2);
+	fake_root.busy = 2;
+	fake_root_end(1, VM_END_POWER_OFF, PROCESS_EXITED);
+	fake_root.bits |= NOTIFY_POWER;
+	assert_int_equal(off_after(0), ~0ULL);
+	assert_int_equal(fake_root.busy, 0);
+	assert_false(fake_root.vm[1].exists);
+	assert_int_equal(fake_root_channel(0)->button, 1);
+}
+
 static void a_manifest_that_is_none(void **state)
 {
 	(void)state;
@@ -238,6 +252,7 @@ int main(void)
 		cmocka_unit_test_setup(failures_back_off, plan),
 		cmocka_unit_test_setup(too_little_memory_is_tried_again, plan),
 		cmocka_unit_test_setup(the_machines_power_button, plan),
+		cmocka_unit_test_setup(what_comes_during_an_end_is_not_lost, plan),
 		cmocka_unit_test_setup(a_manifest_that_is_none, plan),
 	};
 

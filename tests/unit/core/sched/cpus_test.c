@@ -553,6 +553,24 @@ static void moving_keeps_how_far_behind_it_is(void **state)
 	assert_int_equal(thread[1].vtime + 2 * MS, 5 * QUEUE_FLOOR_FIRST); /* a newcomer's credit */
 }
 
+/* Who computes at its new home has done so alone for long, and nobody has looked at the time. */
+static void moving_starves_nobody(void **state)
+{
+	const struct run_queue *queue = &cpu_table[1]->queue;
+
+	(void)state;
+	process[2].share.weight = 1;
+	runs_on(2, 1);
+	fake_insn.tsc += 1000 * SECOND;
+	one_runs_one_waits();
+	share_work();
+	assert_ptr_equal(thread[1].home, cpu_table[1]);
+	take_kick(1);
+	assert_true(thread[2].vtime > QUEUE_FLOOR_FIRST + 1000 * SECOND);
+	assert_int_equal(queue->floor, thread[2].vtime);
+	assert_int_equal(thread[1].vtime + 2 * MS, queue->floor);
+}
+
 /* Twice, and never run in between: what was saved first is what counts. */
 static void moving_twice_keeps_deadlines(void **state)
 {
@@ -676,6 +694,39 @@ static void to_the_slices_end(u32 index)
 	timer_interrupt();
 }
 
+static u64 had[THREADS]; /* ticks */
+
+static void spins_or_computes(u32 index)
+{
+	u64 ticks = index == 2 ? 2 * MS : 100 * US;
+
+	had[index] += ticks;
+	fake_insn.tsc += ticks;
+	if (index == 2)
+		this_cpu()->resched = true;
+	else
+		sched_end_turn();
+}
+
+/* Two of a VM that let each other go first: that is for their own time only. */
+static void who_yields_to_its_own_starves_nobody(void **state)
+{
+	(void)state;
+	memset(had, 0, sizeof(had));
+	in_ring3 = spins_or_computes;
+	thread[1].process = &process[0];
+	process[0].threads[1] = &thread[1];
+	for (u32 i = 0; i < 3; i++) {
+		pin(i, 0);
+		sched_start(&thread[i]);
+	}
+	process[1].space.root = process[0].space.root;
+	for (u32 i = 0; i < 200; i++)
+		assert_int_equal(run(0, STEPS), 1);
+	assert_in_range(had[2], (had[0] + had[1]) * 3 / 4, (had[0] + had[1]) * 5 / 4);
+	assert_in_range(had[0], had[1] * 3 / 4, had[1] * 5 / 4);
+}
+
 static void sleep_to_the_slices_end(void)
 {
 	if (ran_count == ran_limit)
@@ -729,12 +780,14 @@ int main(void)
 		cmocka_unit_test_setup(the_killed_end_even_paused, fresh),
 		cmocka_unit_test_setup(moving_keeps_deadlines, fresh),
 		cmocka_unit_test_setup(moving_keeps_how_far_behind_it_is, fresh),
+		cmocka_unit_test_setup(moving_starves_nobody, fresh),
 		cmocka_unit_test_setup(moving_twice_keeps_deadlines, fresh),
 		cmocka_unit_test_setup(the_moved_can_be_killed, fresh),
 		cmocka_unit_test_setup(work_is_shared_as_allowed, fresh),
 		cmocka_unit_test_setup(work_is_shared_evenly, fresh),
 		cmocka_unit_test_setup(a_second_lock_is_only_tried, fresh),
 		cmocka_unit_test_setup(who_was_alone_is_not_starved, fresh),
+		cmocka_unit_test_setup(who_yields_to_its_own_starves_nobody, fresh),
 		cmocka_unit_test_setup(who_was_alone_under_a_cap_is_not_starved, fresh),
 	};
 

@@ -120,6 +120,30 @@ static void extreme_weights_share_too(void **state)
 	check_share(got[1], 20 * SECOND, 99);
 }
 
+/* Virtual time starts over, after weeks of a VM with many vCPUs and little weight. */
+static void virtual_time_wraps(void **state)
+{
+	(void)state;
+	queue[0].floor = 0 - SECOND;
+	vm[3].share.weight = 1; /* for which it runs fastest */
+	for (u32 i = 0; i < 3; i++)
+		start(i);
+	run(SECOND); /* to a third of a second before its end */
+	queue_remove(&queue[0], &thread[2]);
+	block(0, &thread[2]);
+	start(3);
+	run(10 * SECOND);
+	assert_true(queue[0].floor < 10 * SECOND);
+	check_share(got[0], got[0] + got[1], 50);
+	memset(got, 0, sizeof(got));
+	thread[2].vtime -= BIT64(63) + SECOND; /* so long ago that it seems to be ahead */
+	start(2);
+	run(3 * SECOND);
+	for (u32 i = 0; i < 3; i++)
+		check_share(got[i], 3 * SECOND, 33);
+	assert_in_range(got[3], 1, 30 * MS);
+}
+
 /* Threads 0 and 4 are of one VM, and 1 is alone in another. */
 static void threads_of_a_vm_share_its_weight(void **state)
 {
@@ -543,6 +567,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(shares_follow_the_weights, fresh),
 		cmocka_unit_test_setup(extreme_weights_share_too, fresh),
+		cmocka_unit_test_setup(virtual_time_wraps, fresh),
 		cmocka_unit_test_setup(threads_of_a_vm_share_its_weight, fresh),
 		cmocka_unit_test_setup(a_vm_with_nobody_active_has_its_weight, fresh),
 		cmocka_unit_test_setup(activity_is_counted_once, fresh),

@@ -184,6 +184,50 @@ static void posted_after_the_take(void **state)
 	assert_int_equal(look(), 0x71);
 }
 
+static bool sent;
+
+static void during_the_injection(enum fake_call call, struct vcpu *vcpu)
+{
+	if (call != FAKE_INJECT || sent)
+		return;
+	sent = true;
+	if (vcpu->nmi_pending || vcpu->pending.type == EVENT_NONE)
+		vm_deliver_msi(&vm, MSI_BASE | 1 << 12, LAPIC_NMI << 8);
+	else
+		post(0x72, false);
+	fake_cpu_be(1);
+}
+
+/* The event that goes in is no reason to forget that there is something else to look at. */
+static void posted_during_an_injection(void **state)
+{
+	(void)state;
+	fake_backend.on_call = during_the_injection;
+	sent = false;
+	v->pending = (struct event){ .type = EVENT_EXCEPTION, .vector = EXC_GP };
+	assert_int_equal(look(), OFFER_NONE);
+	assert_true(sent);
+	assert_int_equal(fake_backend.injected.vector, EXC_GP);
+	assert_true(v->events);
+	assert_int_equal(look(), 0x72);
+}
+
+/* The first is on its way already, so this is a second. */
+static void an_nmi_during_an_nmis_injection(void **state)
+{
+	(void)state;
+	fake_backend.on_call = during_the_injection;
+	sent = false;
+	v->nmi_pending = true;
+	look();
+	assert_true(sent);
+	assert_true(v->nmi_pending);
+	assert_true(v->events);
+	look();
+	assert_int_equal(fake_backend.inject_count, 2);
+	assert_false(v->nmi_pending);
+}
+
 static void while_it_sleeps_in_hlt(void **state)
 {
 	(void)state;
@@ -287,6 +331,8 @@ int main(void)
 		cmocka_unit_test_setup(the_same_again, fresh),
 		cmocka_unit_test_setup(at_home_nothing_is_posted, fresh),
 		cmocka_unit_test_setup(posted_after_the_take, fresh),
+		cmocka_unit_test_setup(posted_during_an_injection, fresh),
+		cmocka_unit_test_setup(an_nmi_during_an_nmis_injection, fresh),
 		cmocka_unit_test_setup(while_it_sleeps_in_hlt, fresh),
 		cmocka_unit_test_setup(as_it_falls_asleep, fresh),
 		cmocka_unit_test_setup(while_its_vmm_sleeps, fresh),
