@@ -44,6 +44,7 @@ struct vcpu {
 	int eoi_pending;   /* vector of a level interrupt whose end the VMM must hear, -1: none */
 
 	struct timer timer; /* the local APIC's */
+	bool timer_fired;   /* and it is set again when this vCPU runs next, if it is periodic */
 	u64 tsc_offset;	    /* guest TSC minus host TSC */
 	struct msr_state msr;
 	struct cpuid_table *cpuid;
