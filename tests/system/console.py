@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 
 import pexpect
 import yaml
@@ -123,6 +124,17 @@ class Machine:
             self._fail(f"the machine ended before {pattern!r}")
         return self._child.match
 
+    def until(self, is_so, seconds=REPLY_SECONDS):
+        """Reads what comes until something is so, which a line of the log need not show."""
+        end = time.monotonic() + self._patient(seconds)
+        while not is_so():
+            if time.monotonic() > end:
+                self._fail(f"waited {self._patient(seconds):.0f} s in vain")
+            try:
+                self._child.expect(pexpect.TIMEOUT, timeout=0.5)
+            except pexpect.EOF:
+                self._fail("the machine ended")
+
     def send(self, text):
         self._child.send(text)
 
@@ -195,18 +207,28 @@ class Qemu(Machine):
     def with_cd(cls, log, iso, **options):
         return cls(log, ["-cdrom", iso], **options)
 
-    def press_power_button(self):
-        """Of the machine itself."""
+    def _control(self, command):
+        """Has QEMU itself do something; returns what it answers."""
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.settimeout(REPLY_SECONDS * SCALE)
             monitor.connect(self._monitor)
             with monitor.makefile("rw", encoding="utf-8") as lines:
                 assert "QMP" in json.loads(lines.readline())
-                for command in ("qmp_capabilities", "system_powerdown"):
-                    lines.write(json.dumps({"execute": command}) + "\n")
+                for word in ("qmp_capabilities", command):
+                    lines.write(json.dumps({"execute": word}) + "\n")
                     lines.flush()
                     replies = (json.loads(line) for line in lines)
-                    assert "return" in next(reply for reply in replies if "event" not in reply)
+                    reply = next(reply for reply in replies if "event" not in reply)
+                    assert "return" in reply, reply
+                return reply["return"]
+
+    def press_power_button(self):
+        """Of the machine itself."""
+        self._control("system_powerdown")
+
+    def instructions(self):
+        """How many the processor has executed; with icount only. Those in HLT are none."""
+        return self._control("query-replay")["icount"]
 
     def close(self):
         super().close()
