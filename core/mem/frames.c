@@ -110,7 +110,7 @@ u64 frames_run(hpa_t first, u64 count, frame_owner_t owner)
 	return run;
 }
 
-enum err frames_alloc(frame_owner_t owner, u64 count, u64 align, hpa_t *out)
+enum err frames_take(frame_owner_t owner, u64 count, u64 align, hpa_t *out)
 {
 	u64 at;
 
@@ -133,8 +133,16 @@ enum err frames_alloc(frame_owner_t owner, u64 count, u64 align, hpa_t *out)
 		low_hint += count;
 	available -= count;
 	*out = HPA(at * PAGE_SIZE);
-	window_zero(*out, count * PAGE_SIZE);
 	return ERR_OK;
+}
+
+enum err frames_alloc(frame_owner_t owner, u64 count, u64 align, hpa_t *out)
+{
+	enum err err = frames_take(owner, count, align, out);
+
+	if (!err)
+		window_zero(*out, count * PAGE_SIZE);
+	return err;
 }
 
 void frames_free(hpa_t first, u64 count, frame_owner_t owner)

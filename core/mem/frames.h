@@ -36,6 +36,8 @@ MUST_USE enum err frames_init(const struct memory_range *ram, u32 ram_count,
  * ERR_NO_MEMORY: nothing changed.
  */
 MUST_USE enum err frames_alloc(frame_owner_t owner, u64 count, u64 align, hpa_t *out);
+/* The same with what the last owner left in them: to be zeroed before anybody can see them. */
+MUST_USE enum err frames_take(frame_owner_t owner, u64 count, u64 align, hpa_t *out);
 void frames_free(hpa_t first, u64 count, frame_owner_t owner);
 /* Frees every page of `owner`; returns how many. */
 u64 frames_free_all(frame_owner_t owner);

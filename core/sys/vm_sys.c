@@ -6,6 +6,7 @@
 #include "core/cpu/insn.h"
 #include "core/mem/core_map.h"
 #include "core/mem/heap.h"
+#include "core/mem/window.h"
 #include "core/sys/process.h"
 #include "core/trace/log.h"
 #include "core/virt/engine.h"
@@ -15,6 +16,8 @@
 #include "lib/base/string.h"
 
 #define BLOCK_MAX (32 * MIB)
+#define ZERO_MAX \
+	(2 * MIB) /* in a call: others wait for its lock, this CPU's interrupts for its end */
 
 static struct vm *vms[VM_MAX];
 
@@ -176,22 +179,31 @@ enum err vm_create(const struct vm_request *r, u32 *number)
 }
 
 /* Memory in the largest blocks that are free: whole 1 GiB pages, then runs of 2 MiB pages. */
-static enum err block_alloc(struct vm *vm, u64 gpa, u64 wanted, hpa_t *out, u64 *bytes)
+static enum err block_take(struct vm *vm, u64 gpa, u64 wanted)
 {
 	frame_owner_t owner = process_owner(vm->process);
-	const u64 sizes[] = { GIB, min_u64(wanted, BLOCK_MAX), 2 * MIB };
+	const u64 sizes[] = { GIB, min_u64(wanted, BLOCK_MAX), 2 * MIB, PAGE_SIZE };
 
 	for (u32 i = 0; i < ARRAY_SIZE(sizes); i++) {
-		u64 align = i == 0 ? GIB : 2 * MIB;
+		u64 align = i == 0 ? GIB : min_u64(sizes[i], 2 * MIB);
 
-		*bytes = sizes[i];
-		if (*bytes > wanted || gpa % align != 0 || (i == 0 && !cpu_features.page_1g))
+		if (sizes[i] > wanted || gpa % align != 0 || (i == 0 && !cpu_features.page_1g))
 			continue;
-		if (frames_alloc(owner, *bytes / PAGE_SIZE, align / PAGE_SIZE, out) == ERR_OK)
+		if (frames_take(owner, sizes[i] / PAGE_SIZE, align / PAGE_SIZE, &vm->block) ==
+		    ERR_OK) {
+			vm->block_bytes = vm->block_dirty = sizes[i];
 			return ERR_OK;
+		}
 	}
-	*bytes = PAGE_SIZE;
-	return frames_alloc(owner, 1, 1, out);
+	return ERR_NO_MEMORY;
+}
+
+static void block_zero(struct vm *vm)
+{
+	u64 bytes = min_u64(vm->block_dirty, ZERO_MAX);
+
+	window_zero(hpa_add(vm->block, vm->block_bytes - vm->block_dirty), bytes);
+	vm->block_dirty -= bytes;
 }
 
 /* The part of a block in [from, to), as the guest sees it. */
@@ -222,15 +234,21 @@ enum err vm_ram_add(struct vm *vm)
 	bool in_low = vm->low_bytes < low;
 	u64 gpa = in_low ? vm->low_bytes : VM_HIGH_RAM + vm->high_bytes;
 	u64 missing = vm->memory_bytes - vm->low_bytes - vm->high_bytes;
-	hpa_t block;
-	u64 bytes;
+	hpa_t block = vm->block;
+	u64 bytes = vm->block_bytes;
 	enum err err;
 
 	if (missing == 0)
 		return ERR_OK;
-	err = block_alloc(vm, gpa, in_low ? low - vm->low_bytes : missing, &block, &bytes);
-	if (err)
-		return err;
+	if (bytes == 0) {
+		err = block_take(vm, gpa, in_low ? low - vm->low_bytes : missing);
+		return err ? err : ERR_AGAIN;
+	}
+	if (vm->block_dirty > 0) {
+		block_zero(vm);
+		return ERR_AGAIN;
+	}
+	vm->block_bytes = 0;
 	err = process_map(vm->process, VMM_RAM_BASE + gpa, block, bytes, MAP_READ | MAP_WRITE);
 	if (!err)
 		err = stage2_map(vm, gpa, block, bytes);

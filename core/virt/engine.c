@@ -245,6 +245,8 @@ static bool look(struct vcpu *v)
 		sched_leave_guest(thread);
 		return true;
 	}
+	if (v->timer_fired)
+		vcpu_timer_resume(v);
 	if (v->eoi_pending >= 0) {
 		v->exit.eoi.vector = (u32)v->eoi_pending;
 		v->eoi_pending = -1;

@@ -107,8 +107,15 @@ void vcpu_timer_fire(struct timer *timer)
 	struct vcpu *v = container_of(timer, struct vcpu, timer);
 
 	lapic_timer_expire(&v->lapic, vcpu_tsc(v));
-	timer_rearm(v);
+	v->timer_fired = true;
 	vcpu_wake(v);
+}
+
+void vcpu_timer_resume(struct vcpu *v)
+{
+	v->timer_fired = false;
+	lapic_timer_expire(&v->lapic, vcpu_tsc(v)); /* periods that have passed are one interrupt */
+	timer_rearm(v);
 }
 
 struct message {

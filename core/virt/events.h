@@ -15,3 +15,8 @@ void events_collect(struct vcpu *vcpu);
 bool events_wake_from_halt(struct vcpu *vcpu);
 /* The local APIC's timer has come. */
 void vcpu_timer_fire(struct timer *timer);
+/*
+ * Its vCPU runs again: a periodic timer that has fired goes on. One that does not run, because it
+ * is paused or others are, costs no interrupts.
+ */
+void vcpu_timer_resume(struct vcpu *vcpu);

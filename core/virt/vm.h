@@ -46,6 +46,7 @@ struct vcpu {
 	int eoi_pending;  /* vector of a level interrupt whose end the VMM must hear, -1: none */
 
 	struct timer timer; /* the local APIC's */
+	bool timer_fired;   /* and it is set again when this vCPU runs next, if it is periodic */
 	u64 tsc_offset;	    /* guest TSC minus host TSC */
 	struct msr_state msr;
 	struct cpuid_table *cpuid;
@@ -68,6 +69,9 @@ struct vm {
 	u64 memory_bytes; /* asked for */
 	u64 low_bytes;	  /* RAM from guest-physical 0 */
 	u64 high_bytes;	  /* RAM from 4 GiB */
+	hpa_t block;	  /* its next RAM, before anybody sees it ... */
+	u64 block_bytes;  /* 0: there is none yet */
+	u64 block_dirty;  /* ... the end of it, which is not zeroed yet */
 	u32 vcpu_count;
 	struct vcpu *vcpus[VM_VCPU_MAX];
 	struct vcpu_counters *counters; /* one per vCPU, in pages of their own */

@@ -25,6 +25,7 @@
 #define MODULE_PAGES 2
 
 u64 core_pml4[512];
+u64 fake_zero_max;
 
 static u8 *memory;
 static int memory_file;
@@ -48,6 +49,7 @@ void window_zero(hpa_t hpa, u64 bytes)
 {
 	assert(hpa.raw % PAGE_SIZE == 0 && bytes % PAGE_SIZE == 0);
 	memset(fake_physical(hpa, bytes), 0, bytes);
+	fake_zero_max = bytes > fake_zero_max ? bytes : fake_zero_max;
 }
 
 void window_read(hpa_t from, void *to, u64 bytes)

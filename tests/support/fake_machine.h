@@ -20,6 +20,8 @@ void fake_machine_check(void);
 
 /* Bytes of physical memory. */
 void *fake_physical(hpa_t at, u64 bytes);
+/* The most that was zeroed at once. */
+extern u64 fake_zero_max;
 /* Addresses in ring 3 where the program of the modules has a page of data, and one of code. */
 #define FAKE_RING3_DATA 0x402000UL
 #define FAKE_RING3_CODE 0x400000UL

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 
 import pexpect
 import yaml
@@ -123,6 +124,17 @@ class Machine:
             self._fail(f"the machine ended before {pattern!r}")
         return self._child.match
 
+    def until(self, is_so, seconds=REPLY_SECONDS):
+        """Reads what comes until something is so, which a line of the log need not show."""
+        end = time.monotonic() + self._patient(seconds)
+        while not is_so():
+            if time.monotonic() > end:
+                self._fail(f"waited {self._patient(seconds):.0f} s in vain")
+            try:
+                self._child.expect(pexpect.TIMEOUT, timeout=0.5)
+            except pexpect.EOF:
+                self._fail("the machine ended")
+
     def send(self, text):
         self._child.send(text)
 
@@ -196,7 +208,7 @@ class Qemu(Machine):
         return cls(log, ["-cdrom", iso], **options)
 
     def _command(self, name, **arguments):
-        """One command of QEMU's own monitor, and what it returns."""
+        """Has QEMU itself do something; returns what it answers."""
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.settimeout(REPLY_SECONDS * SCALE)
             monitor.connect(self._monitor)
@@ -208,6 +220,7 @@ class Qemu(Machine):
                     lines.flush()
                     replies = (json.loads(line) for line in lines)
                     reply = next(reply for reply in replies if "event" not in reply)
+                    assert "return" in reply, reply
                 return reply["return"]
 
     def press_power_button(self):
@@ -217,6 +230,10 @@ class Qemu(Machine):
     def monitor(self, line):
         """What QEMU itself says about the machine."""
         return self._command("human-monitor-command", **{"command-line": line})
+
+    def instructions(self):
+        """How many the processor has executed; with icount only. Those in HLT are none."""
+        return self._command("query-replay")["icount"]
 
     def close(self):
         super().close()

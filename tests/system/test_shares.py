@@ -6,13 +6,9 @@ import pytest
 
 import console
 from console import tiny_vm
+from monitor import seconds, uptime
 
 SECONDS = 3  # of the guests' time
-
-
-def seconds(text):
-    hours, minutes, rest = text.split(":")
-    return int(hours) * 3600 + int(minutes) * 60 + float(rest)
 
 
 def used(machine, names):
@@ -40,11 +36,6 @@ def shares(ringfence, tmp_path, **keys):
     machine.send("poweroff\rpoweroff\r")
     machine.ends(console.ALL_ENDED)
     return {name: 100 * (after[name] - before[name]) / passed for name in keys}
-
-
-def uptime(machine):
-    machine.send("version\r")
-    return seconds(machine.expect(r"running for ([\d:.]+)\r").group(1))
 
 
 @pytest.mark.long

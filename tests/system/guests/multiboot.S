@@ -4,6 +4,14 @@
  */
 #define MULTIBOOT_MAGIC 0x1badb002
 #define FAULT_VMM_PORT	0xf5
+#define PM1_STATUS	0x600
+#define PM1_BUTTON	0x100
+#define PM1_CONTROL	0x604
+#define PM1_OFF		0x2000
+#define PATTERN_FIRST	0x200000
+#define PATTERN_DWORDS	0x300000
+#define APIC		0xfee00000
+#define TICK_VECTOR	0x40
 
 	.text
 	.align 4
@@ -66,6 +74,85 @@ impostor_text:
 	jmp 2b
 asleep_text:
 	.ascii "asleep\r\n"
+#elif defined(GUEST_OFF) || defined(GUEST_OBEY)
+	/* Turns itself off: at once, or when its power button is pressed. */
+	mov $PM1_STATUS, %dx
+#ifdef GUEST_OBEY
+	mov $obey_text, %esi
+	call put
+	mov $PM1_STATUS, %dx
+1:	mov $100000, %ecx
+2:	loop 2b
+	in %dx, %ax
+	test $PM1_BUTTON, %ax
+	jz 1b
+#endif
+	mov $PM1_CONTROL, %dx
+	mov $PM1_OFF, %ax
+	out %ax, %dx
+obey_text:
+	.asciz "at your command\r\n"
+#elif defined(GUEST_PATTERN)
+	/* Says whether its memory was zero, and leaves something there. */
+	cld
+	mov $PATTERN_FIRST, %edi
+	mov $PATTERN_DWORDS, %ecx
+	xor %eax, %eax
+	mov $clean_text, %esi
+	repe scasl
+	je 1f
+	mov $dirty_text, %esi
+1:	call put
+	mov $PATTERN_FIRST, %edi
+	mov $PATTERN_DWORDS, %ecx
+	mov $0x5ec2e75a, %eax
+	rep stosl
+	mov $filled_text, %esi
+	call put
+	jmp halt
+clean_text:
+	.asciz "memory is zero\r\n"
+dirty_text:
+	.asciz "memory is somebody's\r\n"
+filled_text:
+	.asciz "memory is filled\r\n"
+#elif defined(GUEST_TICK)
+	/* Sleeps from tick to tick of the fastest periodic timer, and says so now and then. */
+	lgdt gdt_pointer
+	ljmp $8, $1f
+1:	mov $tick, %eax
+	mov %ax, tick_gate
+	shr $16, %eax
+	mov %ax, tick_gate + 6
+	lidt idt_pointer
+	movl $0x1ff, APIC + 0xf0 /* on */
+	movl $0xb, APIC + 0x3e0
+	movl $0x20000 + TICK_VECTOR, APIC + 0x320 /* periodic */
+	movl $1, APIC + 0x380
+	xor %ebx, %ebx
+2:	sti
+	hlt
+	inc %ebx
+	test $0xfff, %ebx
+	jnz 2b
+	mov $tick_text, %esi
+	call put
+	jmp 2b
+tick:	movl $0, APIC + 0xb0
+	iret
+tick_text:
+	.asciz "4096 ticks\r\n"
+	.align 8
+gdt:	.quad 0, 0x00cf9a000000ffff, 0x00cf92000000ffff
+idt:	.skip TICK_VECTOR * 8
+tick_gate:
+	.word 0, 8, 0x8e00, 0
+gdt_pointer:
+	.word idt - gdt - 1
+	.long gdt
+idt_pointer:
+	.word gdt_pointer - idt - 1
+	.long idt
 #elif defined(GUEST_COUNT)
 	/* Counts on the console, a line now and then; and shows what is typed. */
 	sti /* Bochs' AMD processors would keep the host's out too; no device interrupts here */
@@ -99,21 +186,6 @@ asleep_text:
 	mov $5000000, %ecx
 4:	loop 4b
 	jmp 1b
-put:	lodsb
-	test %al, %al
-	jz 5f
-	call put_byte
-	jmp put
-put_byte:
-	mov %al, %ah
-	mov $0x3fd, %dx
-6:	in %dx, %al
-	test $0x20, %al
-	jz 6b
-	mov %ah, %al
-	mov $0x3f8, %dx
-	out %al, %dx
-5:	ret
 count_text:
 	.asciz "count "
 typed_text:
@@ -131,6 +203,22 @@ halt:
 	cli
 	hlt
 	jmp halt
+
+put:	lodsb
+	test %al, %al
+	jz 2f
+	call put_byte
+	jmp put
+put_byte:
+	mov %al, %ah
+	mov $0x3fd, %dx
+1:	in %dx, %al
+	test $0x20, %al
+	jz 1b
+	mov %ah, %al
+	mov $0x3f8, %dx
+	out %al, %dx
+2:	ret
 
 	.bss
 	.align 16

@@ -304,12 +304,64 @@ static void ram_is_the_same_for_vmm_and_guest(void **state)
 	struct vm *vm = create();
 
 	(void)state;
-	assert_int_equal(ram_add_all(vm), 1); /* one run of 2 MiB pages */
+	/* Taken, zeroed in parts, mapped: one run of 2 MiB pages. */
+	assert_int_equal(ram_add_all(vm), 4);
 	assert_int_equal(vm->low_bytes, 4 * MIB);
 	assert_int_equal(vm->high_bytes, 0);
 	check_ram(vm);
 	assert_int_equal(vm_ram_add(vm), ERR_OK); /* nothing is missing */
 	assert_int_equal(vm->low_bytes, 4 * MIB);
+}
+
+/* Others wait for a call's lock, so none does much; and nobody sees what was there before. */
+static void ram_is_zeroed_in_parts(void **state)
+{
+	static const struct vm_request request = { .name = "a",
+						   .memory_bytes = 24 * MIB,
+						   .cpus = 1,
+						   .kernel_module = MANIFEST_NO_FILE,
+						   .initrd_module = MANIFEST_NO_FILE,
+						   .weight = MANIFEST_WEIGHT_DEFAULT,
+						   .cpus_allowed = MANIFEST_ANY_CPU };
+	struct vm *vm;
+	u32 number;
+	hpa_t at;
+
+	(void)state;
+	assert_int_equal(vm_create(&request, &number), ERR_OK);
+	vm = vm_find(number);
+	assert_int_equal(frames_alloc(FRAME_MODULE + 1, 28 * MIB / PAGE_SIZE, 1, &at), ERR_OK);
+	memset(fake_physical(at, 28 * MIB), 0xa5, 28 * MIB);
+	give_back();
+	fake_zero_max = 0;
+	ram_add_all(vm);
+	assert_true(fake_zero_max > 0 && fake_zero_max <= 2 * MIB);
+	check_ram(vm);
+	for (u64 gpa = 0; gpa < vm->memory_bytes; gpa += PAGE_SIZE) {
+		static const u8 zeroes[PAGE_SIZE];
+		struct paging_leaf leaf;
+
+		assert_true(paging_find(&vm->process->space, VMM_RAM_BASE + gpa, &leaf));
+		assert_memory_equal(fake_physical(leaf.physical, PAGE_SIZE), zeroes, PAGE_SIZE);
+	}
+}
+
+/* The VM ends while a block of its memory is not yet zeroed. */
+static void half_a_block_goes_back(void **state)
+{
+	u64 before;
+
+	(void)state;
+	destroy(create());
+	before = frames_available();
+	for (u32 calls = 1; calls < 5; calls++) {
+		struct vm *vm = create();
+
+		for (u32 i = 0; i < calls; i++)
+			assert_int_equal(vm_ram_add(vm), i == 3 ? ERR_OK : ERR_AGAIN);
+		destroy(vm);
+		assert_int_equal(frames_available(), before);
+	}
 }
 
 /* Free memory in single pages only: every second page is taken. */
@@ -444,6 +496,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(creation_undoes_a_failing_back_end, machine, clear),
 		cmocka_unit_test_setup_teardown(no_memory_for_the_heaps_tables, machine, clear),
 		cmocka_unit_test_setup_teardown(ram_is_the_same_for_vmm_and_guest, machine, clear),
+		cmocka_unit_test_setup_teardown(ram_is_zeroed_in_parts, machine, clear),
+		cmocka_unit_test_setup_teardown(half_a_block_goes_back, machine, clear),
 		cmocka_unit_test_setup_teardown(ram_from_fragments, machine, clear),
 		cmocka_unit_test_setup_teardown(adding_ram_fails_and_goes_on, machine, clear),
 		cmocka_unit_test_setup_teardown(destroying_returns_everything, machine, clear),

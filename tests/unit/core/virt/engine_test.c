@@ -399,6 +399,21 @@ static void xsetbv_is_privileged(void **state)
 
 /* --- before the entry */
 
+/* Also of one that sleeps in HLT, which it shall end. */
+static void a_periodic_timer_goes_on_with_its_vcpu(void **state)
+{
+	for (u32 halted = 0; halted < 2; halted++) {
+		fresh(state);
+		vcpu.timer_fired = true;
+		vcpu.halted = halted;
+		fake_backend.on_run = run_until_resched;
+		engine_run(&vcpu);
+		assert_false(vcpu.timer_fired);
+		assert_int_equal(thread.state, halted ? THREAD_BLOCKED : THREAD_RUNNING);
+	}
+	boot_cpu.resched = false;
+}
+
 static void hlt_sleeps_until_there_is_a_reason(void **state)
 {
 	(void)state;
@@ -689,6 +704,7 @@ int main(void)
 		cmocka_unit_test_setup(cr8_is_the_priority, fresh),
 		cmocka_unit_test_setup(xcr0_combinations, fresh),
 		cmocka_unit_test_setup(xsetbv_is_privileged, fresh),
+		cmocka_unit_test_setup(a_periodic_timer_goes_on_with_its_vcpu, fresh),
 		cmocka_unit_test_setup(hlt_sleeps_until_there_is_a_reason, fresh),
 		cmocka_unit_test_setup(a_notification_comes_first, fresh),
 		cmocka_unit_test_setup(a_deadline_ends_the_run, fresh),

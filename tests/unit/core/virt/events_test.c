@@ -623,20 +623,70 @@ static void the_timer_uses_the_hosts_clock(void **state)
 	sched_kill(&threads[0]);
 }
 
-static void a_periodic_timer_goes_on(void **state)
+#define PERIOD (1000000ULL << LAPIC_CLOCK_SHIFT)
+
+/* Its first deadline. */
+static u64 arm_periodic(void)
 {
 	struct lapic_effect effect = { 0 };
-	u64 first;
 
-	(void)state;
 	fake_insn.tsc_step = 0;
 	arm_one_shot(1000000);
 	lapic_mmio_write(&v->lapic, 0x320, 0x20051, vcpu_tsc(v), &effect);
 	vcpu_apply_effect(v, &effect);
-	first = v->timer.deadline;
-	fake_insn.tsc = first;
+	return v->timer.deadline;
+}
+
+static void timer_comes(void)
+{
+	fake_insn.tsc = v->timer.deadline;
 	timer_interrupt();
-	assert_int_equal(v->timer.deadline, first + (1000000 << LAPIC_CLOCK_SHIFT));
+	assert_true(v->timer_fired);
+	assert_int_equal(pending_of(0), 0x51);
+}
+
+static void a_periodic_timer_goes_on(void **state)
+{
+	u64 first = arm_periodic();
+
+	(void)state;
+	timer_comes();
+	vcpu_timer_resume(v);
+	assert_false(v->timer_fired);
+	assert_int_equal(v->timer.deadline, first + PERIOD);
+	timer_set(&v->timer, TIMER_NEVER);
+}
+
+/* Paused, or without a processor: nothing interrupts the host, and it gets one tick in the end. */
+static void a_periodic_timer_waits_for_its_vcpu(void **state)
+{
+	u64 first = arm_periodic();
+
+	(void)state;
+	timer_comes();
+	assert_int_equal(v->timer.deadline, TIMER_NEVER);
+	assert_null(boot_cpu.timers.first);
+	fake_insn.tsc = first + 10 * PERIOD + PERIOD / 2;
+	vcpu_timer_resume(v);
+	assert_int_equal(pending_of(0), 0x51);
+	lapic_take(&v->lapic, 0x51);
+	assert_int_equal(lapic_irr_highest(&v->lapic), -1);
+	assert_int_equal(v->timer.deadline, first + 11 * PERIOD); /* on its grid */
+	timer_set(&v->timer, TIMER_NEVER);
+}
+
+/* One that has fired and was stopped since then stays so. */
+static void a_stopped_timer_does_not_go_on(void **state)
+{
+	struct lapic_effect effect = { 0 };
+
+	(void)state;
+	arm_periodic();
+	timer_comes();
+	lapic_mmio_write(&v->lapic, 0x380, 0, vcpu_tsc(v), &effect);
+	vcpu_apply_effect(v, &effect);
+	vcpu_timer_resume(v);
+	assert_int_equal(v->timer.deadline, TIMER_NEVER);
 }
 
 static void stopping_the_timer_takes_it_out(void **state)
@@ -699,6 +749,8 @@ int main(void)
 		cmocka_unit_test_setup(who_waits_for_startup_hears_nothing_else, fresh),
 		cmocka_unit_test_setup(the_timer_uses_the_hosts_clock, fresh),
 		cmocka_unit_test_setup(a_periodic_timer_goes_on, fresh),
+		cmocka_unit_test_setup(a_periodic_timer_waits_for_its_vcpu, fresh),
+		cmocka_unit_test_setup(a_stopped_timer_does_not_go_on, fresh),
 		cmocka_unit_test_setup(stopping_the_timer_takes_it_out, fresh),
 		cmocka_unit_test_setup(a_deadline_beyond_time, fresh),
 	};
