@@ -30,14 +30,14 @@ void *window_map(enum window_slot slot, hpa_t hpa)
 	return page + hpa.raw % PAGE_SIZE;
 }
 
-static u8 *window_map_large(hpa_t hpa)
+static u8 *window_set_large(u64 entry)
 {
 	u32 index = LARGE_FIRST + this_cpu()->index;
 	u8 *page = (u8 *)(LAYOUT_WINDOWS + index * LARGE_BYTES);
 
-	core_pd_window[index] = align_down(hpa.raw, LARGE_BYTES) | WINDOW_PTE_LARGE;
+	core_pd_window[index] = entry;
 	invlpg(page);
-	return page + hpa.raw % LARGE_BYTES;
+	return page;
 }
 
 static void zero_qwords(u8 *at, u64 bytes)
@@ -51,11 +51,13 @@ void window_zero(hpa_t hpa, u64 bytes)
 {
 	while (bytes > 0) {
 		u64 step = min_u64(bytes, LARGE_BYTES - hpa.raw % LARGE_BYTES);
+		u8 *page = window_set_large(align_down(hpa.raw, LARGE_BYTES) | WINDOW_PTE_LARGE);
 
-		zero_qwords(window_map_large(hpa), step);
+		zero_qwords(page + hpa.raw % LARGE_BYTES, step);
 		hpa = hpa_add(hpa, step);
 		bytes -= step;
 	}
+	window_set_large(0); /* whose it becomes is nobody else's business */
 }
 
 void window_read(hpa_t from, void *to, u64 bytes)
