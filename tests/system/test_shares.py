@@ -42,7 +42,7 @@ def shares(ringfence, tmp_path, **keys):
 def test_weights(ringfence, tmp_path):
     got = shares(ringfence, tmp_path, a={"weight": 100}, b={"weight": 200}, c={"weight": 400})
     total = sum(got.values())
-    assert total > 60, got  # the rest is the supervisor's, who has their output
+    assert total > 40, got  # the rest is the supervisor's, who has their output and the monitor
     assert {name: part / total for name, part in got.items()} == {
         "a": pytest.approx(1 / 7, rel=0.05),
         "b": pytest.approx(2 / 7, rel=0.05),
