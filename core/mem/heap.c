@@ -1,4 +1,4 @@
-/* Runs of pages at rising addresses; an address is used again only for a run of the same size. */
+/* Runs of pages at the lowest addresses that are free, an unmapped page before and behind each. */
 #include "core/mem/heap.h"
 
 #include "core/cpu/cpu.h"
@@ -7,38 +7,25 @@
 #include "core/mem/layout.h"
 #include "core/trace/log.h"
 
-#define UNUSED_MAX 256
+static u64 room = LAYOUT_HEAP; /* an unmapped page; the search for free ones begins here */
 
-static u64 heap_next = LAYOUT_HEAP;
-/* Address ranges given back; when the table is full a range is simply not used again. */
-static struct {
-	u64 at;
-	u64 pages; /* 0: this entry is empty */
-} unused[UNUSED_MAX];
-
-static u64 range_take(u64 pages)
+static u64 room_find(u64 pages)
 {
-	u64 at = heap_next;
+	struct page_table core = core_paging();
+	u64 at = room;
 
-	for (u32 i = 0; i < UNUSED_MAX; i++) {
-		if (unused[i].pages == pages) {
-			unused[i].pages = 0;
-			return unused[i].at;
-		}
+	for (u64 run = 0; run < pages + 2; at += PAGE_SIZE) {
+		struct paging_leaf leaf;
+
+		run = paging_find(&core, at, &leaf) ? 0 : run + 1;
 	}
-	heap_next += (pages + 1) * PAGE_SIZE;
-	return at;
+	room = at - PAGE_SIZE;
+	return room - pages * PAGE_SIZE;
 }
 
-static void range_return(u64 at, u64 pages)
+static void room_return(u64 at)
 {
-	for (u32 i = 0; i < UNUSED_MAX; i++) {
-		if (unused[i].pages == 0) {
-			unused[i].at = at;
-			unused[i].pages = pages;
-			return;
-		}
-	}
+	room = min_u64(room, at - PAGE_SIZE);
 }
 
 static u64 pages_of(u64 bytes)
@@ -54,9 +41,9 @@ void *heap_shared_alloc(u64 bytes, frame_owner_t owner)
 
 	if (frames_alloc(owner, pages, 1, &frames))
 		return NULL;
-	at = range_take(pages);
+	at = room_find(pages);
 	if (core_map_try(at, frames, pages * PAGE_SIZE, MAP_READ | MAP_WRITE)) {
-		range_return(at, pages);
+		room_return(at);
 		frames_free(frames, pages, owner);
 		return NULL;
 	}
@@ -67,7 +54,7 @@ void heap_shared_free(void *object, u64 bytes)
 {
 	core_unmap((u64)object, pages_of(bytes) * PAGE_SIZE);
 	tlb_flush_all();
-	range_return((u64)object, pages_of(bytes));
+	room_return((u64)object);
 }
 
 void *heap_try_alloc(u64 bytes)

@@ -15,7 +15,9 @@
 #include "lib/base/assert.h"
 #include "lib/x86/registers.h"
 
-#define SLICE_US 2000
+#define SLICE_US   2000
+#define LOOK_US	   1000000  /* how often somebody looks at a VMM that has the processor alone */
+#define SILENCE_US 10000000 /* of its time in which a VMM neither waits nor runs its guest */
 
 static void slice_fire(struct timer *timer)
 {
@@ -31,7 +33,7 @@ static void slice_end_at(struct cpu *cpu, u64 deadline)
 
 /*
  * The current thread's turn ends when somebody waits, or at the VM's cap; the next period may let
- * others run. One that is alone has no end.
+ * others run. One that is alone goes on when it has been looked at.
  */
 static void slice_start(struct cpu *cpu, u64 now)
 {
@@ -40,6 +42,8 @@ static void slice_start(struct cpu *cpu, u64 now)
 
 	if (cpu->current && queue->first)
 		left = min_u64(left, tsc_from_us(SLICE_US));
+	if (cpu->current && cpu->current->vcpu)
+		left = min_u64(left, tsc_from_us(LOOK_US));
 	if (queue->throttled)
 		left = min_u64(left, share_period_end(now) - now);
 	slice_end_at(cpu, left == ~0ULL ? TIMER_NEVER : now + left);
@@ -159,7 +163,7 @@ void sched_kicked(void)
 		current->killed || current->process->paused || queue_preempts(&cpu->queue, current);
 	spin_unlock(&cpu->queue.lock);
 	work_share(cpu);
-	if (cpu->queue.first && cpu->slice.deadline == TIMER_NEVER)
+	if (cpu->queue.first && cpu->slice.deadline > now + tsc_from_us(SLICE_US))
 		slice_start(cpu, now);
 }
 
@@ -362,6 +366,8 @@ void sched_finish_wait(struct thread *thread)
 	thread->timed_out = false;
 	thread->waits = false;
 	thread->woken = false; /* what it was woken for is known now */
+	if (thread->vcpu)
+		thread->heard = thread->vcpu->counters->vmm_tsc;
 }
 
 void sched_leave_guest(struct thread *thread)
@@ -428,12 +434,21 @@ static struct thread *next_wait(struct cpu *cpu, const struct thread *yields)
 	}
 }
 
+/* A VMM that hangs: no exit and no deadline takes that long. */
+static bool is_silent(const struct thread *thread)
+{
+	return thread->vcpu && !thread->in_guest &&
+	       thread->vcpu->counters->vmm_tsc - thread->heard > tsc_from_us(SILENCE_US);
+}
+
 /* Another thread gets this CPU, or once more the one that had it. */
 static struct thread *pick(struct cpu *cpu)
 {
 	struct thread *thread = cpu->current, *yields = cpu->yields ? thread : NULL;
 
 	time_book(cpu);
+	if (thread && is_silent(thread))
+		process_kill(thread->process, "it has not answered for 10 s");
 	cpu->spent = &cpu->info.idle_tsc;
 	cpu->resched = cpu->yields = false;
 	cpu->current = NULL;

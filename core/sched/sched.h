@@ -36,6 +36,7 @@ struct thread {
 	bool in_guest;
 	bool timed_out; /* the deadline of wait or vcpu_run has passed */
 	u64 notified;	/* bits not yet seen */
+	u64 heard;	/* its vmm_tsc when it last waited or had left its guest */
 	struct timer timer;
 };
 

@@ -37,7 +37,7 @@ enum manifest_restart {
 
 #define MANIFEST_FLAG_DEBUG_PORT BIT32(0) /* port 0xE9: bytes to the VM's console */
 #define MANIFEST_FLAG_TEST_EXIT	 BIT32(1) /* port 0xF4: a byte ends the VM with that status */
-#define MANIFEST_FLAG_FAULT_VMM	 BIT32(2) /* a guest write to port 0xF5 crashes the VMM (tests) */
+#define MANIFEST_FLAG_FAULT_VMM	 BIT32(2) /* a guest write to port 0xF5 breaks the VMM (tests) */
 #define MANIFEST_FLAGS_ALL	 (BIT32(3) - 1)
 
 struct manifest_header {

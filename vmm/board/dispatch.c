@@ -181,14 +181,16 @@ static u32 fault_read(struct board *b, u16 port, unsigned size)
 	return ones(size);
 }
 
-/* Breaks this process on purpose, to test what happens to a VMM that crashes. */
+/* Breaks this process on purpose, to test what happens to a VMM that crashes or hangs. */
 static void fault_write(struct board *b, u16 port, unsigned size, u32 value)
 {
 	(void)port;
 	(void)size;
-	(void)value;
-	if (b->config.flags & MANIFEST_FLAG_FAULT_VMM)
-		__builtin_trap();
+	if (!(b->config.flags & MANIFEST_FLAG_FAULT_VMM))
+		return;
+	while (value == TEST_FAULT_HANG)
+		__asm__ volatile("");
+	__builtin_trap();
 }
 
 /* Sorted by port. Port 0x80 and what else is missing: all ones, and writes vanish. */

@@ -40,6 +40,7 @@
 #define PORT_DEBUG	  0xe9
 #define PORT_TEST_EXIT	  0xf4
 #define PORT_TEST_FAULT	  0xf5
+#define TEST_FAULT_HANG	  2 /* a write of anything else crashes */
 #define PORT_COM1	  0x3f8
 #define PORT_ELCR	  0x4d0
 #define PORT_PM		  0x600 /* ICH9 PMBASE */

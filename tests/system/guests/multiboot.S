@@ -197,7 +197,7 @@ digits:
 #elif defined(GUEST_HANG)
 	/* Falls through: waits for an interrupt that cannot come. */
 #else
-#error "which guest?"
+#include "containment.inc"
 #endif
 halt:
 	cli

@@ -311,6 +311,101 @@ static void no_call_keeps_a_lock(void **state)
 	assert_int_equal(call(this_cpu()->current, SYSCALL_exit, 0, 0), ERR_OK);
 }
 
+/* --- a VMM that hangs */
+
+#define SECOND 1000000000ULL /* of the fake TSC */
+
+static u64 silent, vocal; /* ticks that the two VMs' threads have had in ring 3 */
+
+/* To the end of its turn, which comes even when nobody else wants the processor. */
+static u64 turn_pass(void)
+{
+	u64 start = fake_insn.tsc;
+
+	assert_in_range(this_cpu()->slice.deadline, start, start + SECOND);
+	fake_insn.tsc = this_cpu()->slice.deadline;
+	timer_interrupt();
+	return fake_insn.tsc - start;
+}
+
+/* The first VM's VMM says nothing any more; the other's says now and then that it lives. */
+static void hang(struct thread *thread)
+{
+	if (thread->process == vm->process) {
+		silent += turn_pass();
+		return;
+	}
+	if (vm->process->status != PROCESS_RUNNING && vocal > 15 * SECOND)
+		longjmp(out, 1);
+	vocal += turn_pass();
+	thread->frame.vector = VECTOR_SYSCALL;
+	thread->frame.rax = SYSCALL_wait;
+	thread->frame.rdi = 0;
+}
+
+static void a_vmm_that_hangs_is_killed(void **state)
+{
+	(void)state;
+	silent = vocal = 0;
+	start_both();
+	in_ring3 = hang;
+	assert_int_equal(run(1), 1);
+	assert_in_range(silent, 10 * SECOND - 1000, 12 * SECOND);
+	assert_int_equal(vm->process->status, PROCESS_KILLED);
+	assert_true(process_is_over(vm->process));
+	assert_int_equal(other->process->status, PROCESS_RUNNING);
+	no_lock_is_held();
+}
+
+/* The time in its guest does not count, nor the number of its exits. */
+static void work_and_exit(struct vcpu *v)
+{
+	fake_insn.tsc += SECOND;
+	v->exit.reason = VM_EXIT_IO;
+}
+
+static void answer(struct thread *thread)
+{
+	vocal += 9 * SECOND;
+	fake_insn.tsc += 9 * SECOND;
+	this_cpu()->resched = true;
+	if (vocal > 60 * SECOND)
+		longjmp(out, 1);
+	thread->frame.vector = VECTOR_SYSCALL;
+	thread->frame.rax = SYSCALL_vcpu_run;
+	thread->frame.rdi = WAIT_FOREVER;
+}
+
+static void a_slow_vmm_is_not_killed(void **state)
+{
+	(void)state;
+	vocal = 0;
+	process_stop(other->process, PROCESS_EXITED);
+	fake_backend.on_run = work_and_exit;
+	assert_int_equal(call(process_main(process_supervisor()), SYSCALL_vm_start, vm->number, 0),
+			 ERR_OK);
+	in_ring3 = answer;
+	assert_int_equal(run(1), 1);
+	assert_int_equal(vm->process->status, PROCESS_RUNNING);
+}
+
+/* Who was alone has a turn from now on, and not until somebody looks whether it hangs. */
+static void who_comes_has_a_turn_soon(void **state)
+{
+	struct thread *supervisor = process_main(process_supervisor());
+	struct cpu *cpu = cpu_table[1];
+
+	(void)state;
+	assert_int_equal(call(supervisor, SYSCALL_vm_start, vm->number, 0), ERR_OK);
+	assert_int_equal(run(1), 1);
+	assert_true(cpu->slice.deadline > fake_insn.tsc + SECOND / 2);
+	fake_cpu_be(0);
+	assert_int_equal(call(supervisor, SYSCALL_vm_start, other->number, 0), ERR_OK);
+	fake_cpu_be(1);
+	sched_kicked();
+	assert_in_range(cpu->slice.deadline, fake_insn.tsc, fake_insn.tsc + SECOND / 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +416,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_fault_elsewhere_stops_all, fresh, clear),
 		cmocka_unit_test_setup_teardown(state_of_an_unstarted_vcpu, fresh, clear),
 		cmocka_unit_test_setup_teardown(no_call_keeps_a_lock, fresh, clear),
+		cmocka_unit_test_setup_teardown(a_vmm_that_hangs_is_killed, fresh, clear),
+		cmocka_unit_test_setup_teardown(a_slow_vmm_is_not_killed, fresh, clear),
+		cmocka_unit_test_setup_teardown(who_comes_has_a_turn_soon, fresh, clear),
 	};
 
 	fake_machine_start(32 * MIB);

@@ -485,6 +485,33 @@ static void no_more_than_vm_max(void **state)
 	assert_null(vm_find(~0ULL));
 }
 
+static u32 create_large(void)
+{
+	struct vm_request large = small;
+	u32 number;
+
+	large.cpus = VM_VCPU_MAX;
+	assert_int_equal(vm_create(&large, &number), ERR_OK);
+	return number;
+}
+
+/* Neither pages nor addresses, which would cost page tables in the long run. */
+static void many_starts_use_nothing_up(void **state)
+{
+	u64 left = 0;
+
+	(void)state;
+	for (u32 round = 0; round < 16; round++) {
+		u32 one = create_large(), other = create_large();
+
+		destroy(vm_find(one));
+		destroy(vm_find(other));
+		if (round == 0)
+			left = frames_available();
+		assert_int_equal(frames_available(), left);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -507,6 +534,7 @@ int main(void)
 						clear),
 		cmocka_unit_test_setup_teardown(numbers_are_used_again, machine, clear),
 		cmocka_unit_test_setup_teardown(no_more_than_vm_max, machine, clear),
+		cmocka_unit_test_setup_teardown(many_starts_use_nothing_up, machine, clear),
 	};
 
 	fake_machine_start(40 * MIB);
