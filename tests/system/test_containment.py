@@ -135,6 +135,7 @@ def storm(tmp_path, name, **keys):
     return tiny_vm(tmp_path, f"{name.upper()}_STORM", **{"name": name, "memory": "4M", **keys})
 
 
+@pytest.mark.long
 @on("qemu", "qemu-2", "bochs-intel", "bochs-intel-2")
 def test_storms_leave_the_canary_its_share(ringfence, tmp_path, where):
     # Bochs runs its processors in turn; between two of them it is this one that matters.
@@ -174,6 +175,7 @@ def test_killing_in_the_middle_of_output(ringfence, tmp_path, where):
     end(machine)
 
 
+@pytest.mark.long
 @on("qemu", "qemu-2", "bochs-intel")
 def test_memory_after_many_starts(ringfence, tmp_path, where):
     # Between two emulated processors each start costs long waits; Bochs is slow.
