@@ -188,8 +188,10 @@ static void fault_write(struct board *b, u16 port, unsigned size, u32 value)
 	(void)size;
 	if (!(b->config.flags & MANIFEST_FLAG_FAULT_VMM))
 		return;
-	while (value == TEST_FAULT_HANG)
-		__asm__ volatile("");
+	if (value == TEST_FAULT_HANG) {
+		for (;;)
+			__asm__ volatile("");
+	}
 	__builtin_trap();
 }
 
