@@ -173,5 +173,5 @@ def test_pause_of_linux(ringfence):
     do(machine, "console first", "console of VM first")
     before, _, after, _ = machine.run("cat /tmp/before /proc/uptime").split()
     assert 200 <= float(after) - float(before) < 220
-    complaints = machine.run("dmesg -l emerg,alert,crit,err,warn | tail -n 5; sleep 30; dmesg | tail -n 5")
+    complaints = machine.run("sleep 30; dmesg | tail -n 12")
     assert not re.search(r"lockup|stall|hung|unstable", complaints), complaints
