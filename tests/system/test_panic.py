@@ -34,7 +34,7 @@ def backtrace(report):
         ),
         (
             "assert-test",
-            r"assertion failed: timer == NULL \(core/trace/panic_test\.c:\d+\)",
+            r"assertion failed: timer == NULL \(tests/planted/bugs\.c:\d+\)",
             ["assert_failed", "plant_assert", "timer_interrupt", "trap_common"],
         ),
         (
