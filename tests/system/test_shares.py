@@ -21,9 +21,10 @@ def used(machine, names):
     return times
 
 
-def shares(ringfence, tmp_path, **keys):
+def shares(ringfence, tmp_path, where, **keys):
     """Boots a busy VM for each name with its keys; what each had of the processor, in percent."""
-    machine = ringfence(*[tiny_vm(tmp_path, "BUSY", name=name, **keys[name]) for name in keys])
+    vms = [tiny_vm(tmp_path, "BUSY", name=name, **keys[name]) for name in keys]
+    machine = ringfence(*vms, **console.MACHINES[where])
     machine.expect("starting the supervisor", console.BOOT_SECONDS)
     machine.send("\x01m")
     machine.expect("monitor: 'help'")
@@ -39,8 +40,9 @@ def shares(ringfence, tmp_path, **keys):
 
 
 @pytest.mark.long
-def test_weights(ringfence, tmp_path):
-    got = shares(ringfence, tmp_path, a={"weight": 100}, b={"weight": 200}, c={"weight": 400})
+@pytest.mark.parametrize("where", ["qemu", "bochs-intel"])
+def test_weights(ringfence, tmp_path, where):
+    got = shares(ringfence, tmp_path, where, a={"weight": 100}, b={"weight": 200}, c={"weight": 400})
     total = sum(got.values())
     assert total > 40, got  # the rest is the supervisor's, who has their output and the monitor
     assert {name: part / total for name, part in got.items()} == {
@@ -51,6 +53,7 @@ def test_weights(ringfence, tmp_path):
 
 
 @pytest.mark.long
-def test_caps(ringfence, tmp_path):
-    got = shares(ringfence, tmp_path, a={"cap": 20}, b={"cap": 30})
+@pytest.mark.parametrize("where", ["qemu", "bochs-intel"])
+def test_caps(ringfence, tmp_path, where):
+    got = shares(ringfence, tmp_path, where, a={"cap": 20}, b={"cap": 30})
     assert got == {"a": pytest.approx(20, rel=0.05), "b": pytest.approx(30, rel=0.05)}
