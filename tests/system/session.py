@@ -58,3 +58,16 @@ def power_off(machine):
     machine.send("poweroff\n")
     machine.ends(console.ALL_ENDED)
     assert re.search("^ringfence: VM debian ended: power-off", machine.log, re.M)
+
+
+def check_processors(machine, cpus):
+    """All run, without complaint, and the kernel knows how they belong together."""
+    assert machine.run("nproc").strip() == str(cpus)
+    log = machine.run("dmesg")
+    assert f"smp: Brought up 1 node, {cpus} CPUs" in log
+    trouble = re.findall(r"^.*(?:stall|lockup|warp|not responding|firmware bug).*$", log, re.M | re.I)
+    assert not trouble, trouble
+    topology = machine.run("cat /sys/devices/system/cpu/cpu*/topology/core_cpus_list").split()
+    assert topology == [str(cpu) for cpu in range(cpus)], "one thread a core"
+    package = machine.run("cat /sys/devices/system/cpu/cpu*/topology/package_cpus_list").split()
+    assert package == [f"0-{cpus - 1}"] * cpus

@@ -5,6 +5,7 @@ import time
 import pytest
 
 import console
+import session
 from console import vm
 from monitor import PROMPT, do, seconds, to_console, to_monitor, to_shells, uptime
 
@@ -22,12 +23,12 @@ def names_of(vms):
     return [one["name"] for one in vms]
 
 
-def check_list(machine, names, memory):
+def check_list(machine, vms):
     """Every VM runs, and its figures are those of a kernel that has booted."""
     machine.send("list\r")
-    for name in names:
-        found = machine.expect(rf"\n{name} +(\w+) +(\d+) +(\w+) +([\d:.]+) +(\d+)\r")
-        assert found.groups()[:3] == ("running", "1", memory)
+    for one in vms:
+        found = machine.expect(rf"\n{one['name']} +(\w+) +(\d+) +(\w+) +([\d:.]+) +(\d+)\r")
+        assert found.groups()[:3] == ("running", str(one.get("cpus", 1)), one["memory"])
         assert 0.2 < seconds(found.group(4)) < 300
         assert 3000 < int(found.group(5)) < 1000000
 
@@ -70,7 +71,7 @@ def test_eight_on_two_processors_in_2_gib(ringfence):
     names = names_of(vms)
     machine = ringfence(*vms, cpus=2, memory=2048)
     to_shells(machine, *names)
-    check_list(machine, names, "224M")
+    check_list(machine, vms)
     check_consoles(machine, names)
     check_power_off(machine, names)
 
@@ -78,11 +79,13 @@ def test_eight_on_two_processors_in_2_gib(ringfence):
 @pytest.mark.long
 def test_several_on_vt_x(ringfence):
     vms = linuxes(2, "96M")
+    vms[0]["cpus"] = 2
     names = names_of(vms)
     machine = ringfence(*vms, cpus=2, memory=2048, **console.MACHINES["bochs-intel"])
     to_shells(machine, *names)
-    check_list(machine, names, "96M")
+    check_list(machine, vms)
     check_consoles(machine, names)
+    session.check_processors(machine, 2)
     check_power_off(machine, names)
 
 

@@ -1,4 +1,5 @@
-"""A stock kernel with several processors, on machines with fewer, as many and more."""
+"""A stock kernel with several processors, on machines with fewer, as many and more; in Bochs, see
+test_many.py."""
 import re
 
 import pytest
@@ -15,18 +16,6 @@ def interrupts(machine, row):
     """How many of a kind each processor has taken, from /proc/interrupts."""
     found = re.search(rf"^ *{row}: +([\d ]+?) +[A-Za-z]", machine.run("cat /proc/interrupts"), re.M)
     return [int(count) for count in found.group(1).split()]
-
-
-def check_processors(machine, cpus):
-    assert machine.run("nproc").strip() == str(cpus)
-    log = machine.run("dmesg")
-    assert f"smp: Brought up 1 node, {cpus} CPUs" in log
-    trouble = re.findall(r"^.*(?:stall|lockup|warp|not responding|firmware bug).*$", log, re.M | re.I)
-    assert not trouble, trouble
-    topology = machine.run("cat /sys/devices/system/cpu/cpu*/topology/core_cpus_list").split()
-    assert topology == [str(cpu) for cpu in range(cpus)], "one thread a core"
-    package = machine.run("cat /sys/devices/system/cpu/cpu*/topology/package_cpus_list").split()
-    assert package == [f"0-{cpus - 1}"] * cpus
 
 
 def check_interrupts(machine, cpus):
@@ -46,26 +35,18 @@ def check_interrupts(machine, cpus):
 def test_linux_uses_all_processors(ringfence, cpus, machine_cpus):
     machine = ringfence(vm(cpus=cpus), cpus=machine_cpus)
     machine.boot_to_shell()
-    check_processors(machine, cpus)
+    session.check_processors(machine, cpus)
     check_interrupts(machine, cpus)
     if machine_cpus > 1:
         session.reboot(machine)
-        check_processors(machine, cpus)
+        session.check_processors(machine, cpus)
     session.power_off(machine)
 
 
 def test_more_processors_than_the_machine_has(ringfence):
     machine = ringfence(vm(cpus=8), cpus=2)
     machine.boot_to_shell()
-    check_processors(machine, 8)
-    session.power_off(machine)
-
-
-@pytest.mark.long
-def test_processors_in_bochs(ringfence):
-    machine = ringfence(vm(cpus=2), cpus=2, **console.MACHINES["bochs-intel"])
-    machine.boot_to_shell()
-    check_processors(machine, 2)
+    session.check_processors(machine, 8)
     session.power_off(machine)
 
 
