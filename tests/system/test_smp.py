@@ -9,7 +9,7 @@ import session
 from console import tiny_vm, vm
 
 # Busy for a while in a process of its own: long enough for several time slices.
-WORK = "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done"
+WORK = "i=0; while [ $i -lt 5000 ]; do i=$((i + 1)); done"
 
 
 def interrupts(machine, row):
